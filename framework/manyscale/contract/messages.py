@@ -1,0 +1,126 @@
+"""What operators see of messages, and what passes tell them at their start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from manyscale.contract.meshes import Geometry
+from manyscale.contract.refusal import Refused
+
+Messages = Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
+"""What o_i and o_f return: a message by port, or a list of them for a port with slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One message as an operator sees it: `received.wall.temperature`, `received.wall.time`."""
+
+    time: float
+    next_time: float | None
+    fields: Mapping[str, Any]
+    window: int | None = None
+    iteration: int = 0
+    meshes: Mapping[str, Geometry] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.fields[name]
+        except KeyError:
+            raise AttributeError(
+                f"The message has no field {name!r}, but {sorted(self.fields)}."
+            ) from None
+
+
+class Received:
+    """The messages of one turn by port: a Contact, a list of them (slots), or None."""
+
+    __slots__ = ("ports",)
+
+    def __init__(self, ports: Mapping[str, Any]) -> None:
+        self.ports = ports
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.ports[name]
+        except KeyError:
+            raise AttributeError(
+                f"No port {name!r} received; those of this turn are {sorted(self.ports)}."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a pass begins with besides its messages.
+
+    Attributes
+    ----------
+    time
+        Newest F_INIT time stamp in s; 0.0 without F_INIT.
+    seed
+        From run seed, instance and member: the key of counter-based random numbers.
+    slots
+        Length of every connected vector port.
+    kept
+        Final State of the pass before if the model keeps state, else None. While a window is
+        iterated, always the State the window began with.
+    """
+
+    time: float
+    seed: int = 0
+    slots: Mapping[str, int] = field(default_factory=dict)
+    kept: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where a State stands in time and whether a turn follows.
+
+    Attributes
+    ----------
+    now
+        Time of the State in s.
+    to
+        Where the coming `s` lands; None: the loop is over and o_f follows.
+    next
+        Time of the next O_I of this timeline; None: certainly no further one;
+        equal to now: open (the turn may repeat, move on or end).
+    timeline
+        The timeline whose turn it is.
+    window, iteration
+        Given by whoever owns an iteration (implicit coupling): the number of the window, and
+        how often it was tried before.
+    """
+
+    now: float
+    to: float | None = None
+    next: float | None = None
+    timeline: str = ""
+    window: int | None = None
+    iteration: int = 0
+
+    @classmethod
+    def steps(cls, step: int, steps: int, dt: float, t0: float = 0.0, timeline: str = "") -> Self:
+        """Return the clock of equal steps, counted: t = t0 + step * dt, `steps` turns."""
+        now = t0 + step * dt
+        if step >= steps:
+            return cls(now, timeline=timeline)
+        to = t0 + (step + 1) * dt
+        return cls(now, to, to if step + 1 < steps else None, timeline)
+
+    @property
+    def open(self) -> bool:
+        """Whether the turn may repeat at the same time."""
+        return self.next == self.now
+
+    def resolvable(self, instance: str) -> None:
+        """Refuse a step too small to be seen in the time it is added to."""
+        if self.to is None or self.to == self.now:
+            return
+        unit = max(abs(self.now), abs(self.to)) * 2.0**-52
+        if abs(self.to - self.now) < 64.0 * unit:
+            raise Refused(
+                f"{instance}: a step of {self.to - self.now:g} s is lost in the time"
+                f" {self.now!r} s it is added to; start the clock nearer to zero."
+            )

@@ -1,0 +1,108 @@
+"""State: what a model remembers, as data that can be kept, packed, moved and rewound."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self, dataclass_transform
+
+import msgpack
+import numpy as np
+
+from manyscale.contract.refusal import Refused
+
+_PLAIN = (bool, int, float, str, bytes)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class State:
+    """Base of every model's `class State(ms.State)`: arrays, numbers, text, bytes, None.
+
+    A mapping from key to State is allowed too (farms). Arrays hold no Python objects.
+    """
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True, eq=False)(cls)
+
+    def but(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+def fields_of(state: Any) -> dict[str, Any]:
+    """Return the fields of a State by name."""
+    return {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+
+
+def freeze(state: Any) -> Any:
+    """Make the arrays of a State read-only, so that no operator changes them."""
+    for value in fields_of(state).values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+        elif isinstance(value, Mapping):
+            for member in value.values():
+                freeze(member)
+    return state
+
+
+def pack(state: Any) -> bytes:
+    """Return a State as msgpack: scalars as they are, arrays as dtype, shape and bytes.
+
+    Raises `TypeError` naming a field that holds anything else.
+    """
+    packed = {name: _packed(name, value) for name, value in fields_of(state).items()}
+    return bytes(msgpack.packb(packed))
+
+
+def _packed(name: str, value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        if value.dtype.hasobject:
+            raise TypeError(f"State.{name} is an array of Python objects; use numbers.")
+        array = np.asarray(value)
+        # 1 GiB pieces: one msgpack bin ends at 4 GiB
+        data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        pieces = [bytes(data[i : i + 2**30]) for i in range(0, len(data), 2**30)]
+        is_array = isinstance(value, np.ndarray)
+        return {"dtype": array.dtype.str, "shape": array.shape if is_array else None, "": pieces}
+    if value is None or type(value) in _PLAIN:
+        return value
+    if isinstance(value, Mapping):
+        return {"members": [[key, pack(member)] for key, member in value.items()]}
+    raise TypeError(
+        f"State.{name} is a {type(value).__name__};"
+        " a State holds arrays, numbers, text, bytes, None and mappings of States."
+    )
+
+
+def unpack(cls: Any, data: bytes, member: Any = None) -> Any:
+    """Read `pack`'s bytes back into the State class `cls` (`member`: class of its mappings).
+
+    Raises `Refused` naming both lists if the fields changed meanwhile.
+    """
+    raw = msgpack.unpackb(data, strict_map_key=False)
+    names = [f.name for f in dataclasses.fields(cls)]
+    if sorted(raw) != sorted(names):
+        raise Refused(
+            f"The snapshot holds {sorted(raw)}, {cls.__qualname__} needs {sorted(names)};"
+            " write a `migrate` for it or start anew."
+        )
+    return cls(**{name: _unpacked(value, member) for name, value in raw.items()})
+
+
+def _unpacked(value: Any, member: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "members" in value:
+        return {key: unpack(member, data) for key, data in value["members"]}
+    array = np.frombuffer(b"".join(value[""]), value["dtype"])
+    if value["shape"] is None:
+        return array[0]
+    array = array.reshape(value["shape"])
+    array.setflags(write=False)
+    return array
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two States hold the same bits."""
+    return type(one) is type(other) and pack(one) == pack(other)

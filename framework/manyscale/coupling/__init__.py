@@ -1,0 +1,1 @@
+"""What a coupling spec says."""

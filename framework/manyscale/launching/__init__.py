@@ -1,0 +1,1 @@
+"""How a coupling is started and watched."""

@@ -1,0 +1,73 @@
+"""All registered models as one yMMSL module: `from manyscale import implementation NAME`.
+
+Loaded by ymmsl in the manager's process through the entry point group `ymmsl.module`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.ports import OPERATORS
+from manyscale.registry import registry
+
+HOST = "manyscale.hosting.muscle"
+PYTHON = "MANYSCALE_PYTHON"
+"""Environment variable: the interpreter that instances run with, if not the manager's."""
+
+FRAMEWORK_SETTINGS = {
+    "record": ("str", "ports to record, several separated by ;"),
+    "run_seed": ("int", "seed of all random numbers of the run"),
+}
+
+
+def __getattr__(name: str) -> str:
+    if name != "YMMSL":
+        raise AttributeError(name)
+    import ymmsl
+    from ymmsl.v0_2 import Configuration
+
+    programs = [program(entry.model, entry.reference) for entry in registry.load()]
+    return ymmsl.dump(Configuration(programs=programs))
+
+
+def program(model: type[ScaleModel], reference: str) -> Any:
+    """Return the ymmsl Program that hosts a model."""
+    from ymmsl.v0_2 import (
+        KeepsStateForNextUse,
+        Operator,
+        Port,
+        Ports,
+        Program,
+        SupportedSetting,
+        SupportedSettings,
+        Timeline,
+    )
+
+    by_operator = {o: [p for p in model.ports.values() if p.operator == o] for o in OPERATORS}
+    ports = Ports(
+        [
+            Port(port.name, Operator[o.upper()], Timeline(port.timeline))
+            for o, some in by_operator.items()
+            for port in some
+        ]
+    )
+    settings = [
+        SupportedSetting(s.name, s.ymmsl_type, f"{s.text} [{s.unit}] {s.limits}".strip())
+        for s in model.settings().values()
+    ]
+    settings += [SupportedSetting(n, t, text) for n, (t, text) in FRAMEWORK_SETTINGS.items()]
+    return Program(
+        model.name,
+        ports,
+        (model.__doc__ or "").strip().partition("\n")[0],
+        SupportedSettings(settings),
+        executable=Path(os.environ.get(PYTHON, sys.executable)),
+        args=["-m", HOST, reference],
+        keeps_state_for_next_use=(
+            KeepsStateForNextUse.NECESSARY if model.keeps_state else KeepsStateForNextUse.NO
+        ),
+    )

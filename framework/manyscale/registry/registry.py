@@ -1,0 +1,142 @@
+"""Finds plugins by their entry points; one broken plugin never hides the others."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.quantities import COMMON, Quantity
+from manyscale.contract.refusal import Refused, nearest
+from manyscale.registry import hooks
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered model and who offers it."""
+
+    model: type[ScaleModel]
+    plugin: str
+    distribution: str
+    version: str
+
+    @property
+    def reference(self) -> str:
+        """`module:Class`, as a host is told."""
+        return f"{self.model.__module__}:{self.model.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded, and why."""
+
+    plugin: str
+    distribution: str
+    reason: str
+
+
+@dataclass
+class Registry:
+    """All models and quantities that are offered, and what is broken."""
+
+    models: dict[str, Entry] = field(default_factory=dict)
+    quantities: dict[str, Quantity] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+    clashes: dict[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> Entry:
+        """Return a model by name, or refuse the name with the nearest one."""
+        if name in self.clashes:
+            raise Refused(self.clashes[name])
+        if name in self.models:
+            return self.models[name]
+        hidden = "".join(f" Plugin {b.plugin} is BROKEN: {b.reason}" for b in self.broken)
+        raise Refused(f"No model is called {name!r}.{nearest(name, self.models)}{hidden}")
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.models.values())
+
+
+@cache
+def load() -> Registry:
+    """Return the registry of everything that is installed."""
+    return build(entry_points(group=hooks.ENTRY_POINTS))
+
+
+def build(points: Iterable[EntryPoint]) -> Registry:
+    """Return a registry of the given entry points, each loaded under guard."""
+    registry = Registry(quantities={q.name: q for q in COMMON})
+    for point in sorted(points, key=lambda p: (p.name, p.value)):
+        distribution = point.dist.name if point.dist else "?"
+        version = point.dist.version if point.dist else "?"
+        try:
+            found = _offered(point.load())
+        except BaseException as exc:  # a plugin may even call sys.exit at import
+            if isinstance(exc, KeyboardInterrupt):
+                raise
+            reason = f"{type(exc).__name__}: {exc}".splitlines()[0]
+            registry.broken.append(Broken(point.name, distribution, reason))
+            continue
+        for model in found["manyscale_models"]:
+            _add(registry, Entry(model, point.name, distribution, version))
+        for quantity in found["manyscale_quantities"]:
+            registry.quantities.setdefault(quantity.name, quantity)
+    return registry
+
+
+def _offered(module: ModuleType) -> Mapping[str, list[Any]]:
+    """Ask one plugin, on a manager of its own, so that its failure stays its own."""
+    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    manager.register(module)
+    manager.check_pending()
+    if not manager.get_hookcallers(module):
+        raise TypeError("implements no hook of manyscale; is @ms.hookimpl missing?")
+    models = [m for some in manager.hook.manyscale_models() for m in some]
+    for model in models:
+        if not (isinstance(model, type) and issubclass(model, ScaleModel)):
+            raise TypeError(f"manyscale_models offers {model!r}, which is no ScaleModel class")
+    quantities = [q for some in manager.hook.manyscale_quantities() for q in some]
+    return {"manyscale_models": models, "manyscale_quantities": quantities}
+
+
+def _add(registry: Registry, entry: Entry) -> None:
+    name = entry.model.name
+    first = registry.models.get(name)
+    if first is None and name not in registry.clashes:
+        registry.models[name] = entry
+    elif first is not None and first.model is not entry.model:
+        registry.clashes[name] = (
+            f"Two models are called {name!r}: one of {first.distribution} (plugin"
+            f" {first.plugin}), one of {entry.distribution} (plugin {entry.plugin});"
+            " uninstall one or rename it."
+        )
+        del registry.models[name]
+
+
+def by_reference(reference: str) -> type[ScaleModel]:
+    """Return the class that `module:Class` names.
+
+    Raises `Refused` if there is none.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        model = importlib.import_module(module)
+        for part in name.split("."):
+            model = getattr(model, part)
+    except (ImportError, AttributeError) as exc:
+        raise Refused(
+            f"{reference} cannot be loaded with {sys.executable} ({exc});"
+            " install the plugin's distribution there."
+        ) from None
+    if not (isinstance(model, type) and issubclass(model, ScaleModel)):
+        raise Refused(f"{reference} is not a ScaleModel.")
+    return model

@@ -1,0 +1,1 @@
+"""The scale models that come with manyscale, one folder each."""
