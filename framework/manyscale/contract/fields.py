@@ -119,7 +119,7 @@ def converted(
 
 def _scalar(field: Field, name: str, value: Any, unit: str | None) -> Any:
     kind = field.dtype[0]
-    wanted = _SCALARS[kind]
+    wanted: Any = _SCALARS[kind]
     if type(value) is not wanted:
         if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
             value = value.item()

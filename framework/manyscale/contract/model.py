@@ -17,7 +17,7 @@ from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.scales import Scales
 from manyscale.contract.settings import Setting, declared_settings
 
-OPERATOR_NAMES = frozenset({"f_init", "o_i", "s", "o_f", "clock", "scales", "geometry", "migrate"})
+OPERATOR_NAMES = frozenset({"f_init", "o_i", "s", "o_f", "clock", "scales", "geometries", "migrate"})
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
     "keeps_state", "determinism", "citations", "capabilities", "writes", "record", "run_seed",
@@ -116,7 +116,7 @@ class ScaleModel:
         """Return grain and extent of time and length for these settings."""
         return Scales()
 
-    def geometry(self, state: Any) -> Mapping[str, Geometry]:
+    def geometries(self, state: Any) -> Mapping[str, Geometry]:
         """Return the geometry of every declared mesh."""
         return {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from manyscale.contract.fields import Field
 from manyscale.contract.messages import Clock, Messages, Received, Start
@@ -46,7 +46,9 @@ def pure(
 
     def make(function: Callable[..., Any]) -> type[ScaleModel]:
         hints = get_type_hints(function, include_extras=True)
-        given, settings = {}, {}
+        given: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
+        fields: dict[str, Any] = dict(outputs)
         for name, parameter in inspect.signature(function).parameters.items():
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 settings[name] = (hints[name], parameter.default)
@@ -60,7 +62,7 @@ def pure(
             "version": version,
             "citations": citations,
             "given": F_INIT(**given),
-            "found": O_F(**outputs),
+            "found": O_F(**fields),
             "function": staticmethod(function),
         }
         body |= {n: d for n, (_, d) in settings.items() if d is not inspect.Parameter.empty}

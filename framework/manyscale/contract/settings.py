@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
@@ -23,7 +23,7 @@ TYPES: dict[Any, str] = {
 """Types of settings and their yMMSL names."""
 
 Bound = Ge | Gt | Le | Lt
-_FULFILS = {
+_FULFILS: dict[type, tuple[str, Callable[[Any, Any], bool]]] = {
     Ge: (">=", lambda x, b: x >= b.ge),
     Gt: (">", lambda x, b: x > b.gt),
     Le: ("<=", lambda x, b: x <= b.le),
@@ -94,10 +94,6 @@ class Setting:
 
 
 def _bound(bound: Bound) -> Any:
-    return next(iter(vars(bound).values())) if hasattr(bound, "__dict__") else _slot(bound)
-
-
-def _slot(bound: Bound) -> Any:
     return getattr(bound, type(bound).__name__.lower())
 
 

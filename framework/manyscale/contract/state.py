@@ -61,7 +61,7 @@ def _packed(name: str, value: Any) -> Any:
             raise TypeError(f"State.{name} is an array of Python objects; use numbers.")
         array = np.asarray(value)
         # 1 GiB pieces: one msgpack bin ends at 4 GiB
-        data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         pieces = [bytes(data[i : i + 2**30]) for i in range(0, len(data), 2**30)]
         is_array = isinstance(value, np.ndarray)
         return {"dtype": array.dtype.str, "shape": array.shape if is_array else None, "": pieces}

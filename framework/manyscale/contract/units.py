@@ -19,7 +19,7 @@ _POWER = re.compile(r"(?<=[A-Za-zµΩ])(-?[0-9]+)")
 def _registry() -> Any:
     import pint
 
-    return pint.get_application_registry()
+    return pint.get_application_registry()  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -37,6 +37,7 @@ def __getattr__(name: str) -> str:
 def program(model: type[ScaleModel], reference: str) -> Any:
     """Return the ymmsl Program that hosts a model."""
     from ymmsl.v0_2 import (
+        Identifier,
         KeepsStateForNextUse,
         Operator,
         Port,
@@ -48,13 +49,11 @@ def program(model: type[ScaleModel], reference: str) -> Any:
     )
 
     by_operator = {o: [p for p in model.ports.values() if p.operator == o] for o in OPERATORS}
-    ports = Ports(
-        [
-            Port(port.name, Operator[o.upper()], Timeline(port.timeline))
-            for o, some in by_operator.items()
-            for port in some
-        ]
-    )
+    ports = [
+        Port(Identifier(port.name), Operator[o.upper()], Timeline(port.timeline))
+        for o, some in by_operator.items()
+        for port in some
+    ]
     settings = [
         SupportedSetting(s.name, s.ymmsl_type, f"{s.text} [{s.unit}] {s.limits}".strip())
         for s in model.settings().values()
@@ -62,7 +61,7 @@ def program(model: type[ScaleModel], reference: str) -> Any:
     settings += [SupportedSetting(n, t, text) for n, (t, text) in FRAMEWORK_SETTINGS.items()]
     return Program(
         model.name,
-        ports,
+        Ports(ports),
         (model.__doc__ or "").strip().partition("\n")[0],
         SupportedSettings(settings),
         executable=Path(os.environ.get(PYTHON, sys.executable)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -123,20 +123,29 @@ def _add(registry: Registry, entry: Entry) -> None:
 
 
 def by_reference(reference: str) -> type[ScaleModel]:
-    """Return the class that `module:Class` names.
+    """Return the class that `module:Class` or `module:factory@module:Class` names.
 
-    Raises `Refused` if there is none.
+    A factory makes a model for another model, as a farm does for its members. Raises `Refused`
+    if there is none.
     """
+    factory, _, argument = reference.partition("@")
+    if argument:
+        return cast(type[ScaleModel], _attribute(factory)(by_reference(argument)))
+    model = _attribute(reference)
+    if not (isinstance(model, type) and issubclass(model, ScaleModel)):
+        raise Refused(f"{reference} is not a ScaleModel.")
+    return model
+
+
+def _attribute(reference: str) -> Any:
     module, _, name = reference.partition(":")
     try:
-        model = importlib.import_module(module)
+        found: Any = importlib.import_module(module)
         for part in name.split("."):
-            model = getattr(model, part)
+            found = getattr(found, part)
     except (ImportError, AttributeError) as exc:
         raise Refused(
             f"{reference} cannot be loaded with {sys.executable} ({exc});"
             " install the plugin's distribution there."
         ) from None
-    if not (isinstance(model, type) and issubclass(model, ScaleModel)):
-        raise Refused(f"{reference} is not a ScaleModel.")
-    return model
+    return found

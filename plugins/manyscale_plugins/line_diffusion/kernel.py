@@ -31,8 +31,11 @@ class Pipe(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What the bulk says of the step: cell values now and without a source at its end (nz,)
-    [mol/m3], and its response (nz,) [s/m2] per axial mode to a unit source held over the step."""
+    """What the bulk says of the step, and its response to a unit source held over it.
+
+    Cell values now and, without a source, at the end (nz,) [mol/m3]; response (nz,) [s/m2] per
+    axial mode.
+    """
 
     c_now: Floats
     c_pred: Floats
@@ -43,13 +46,15 @@ class March(NamedTuple):
     """Time marching within a bulk step: sub-step [s], number of sub-steps, theta of the scheme."""
 
     dt: float
-    count: int
+    number: int
     theta: float
 
 
 class Passed(NamedTuple):
-    """Result of one bulk step: coefficients (nz,) [mol/m3], mean source (nz,) [mol/(m s)] in real
-    space, and influx through the ends [mol]."""
+    """Result of one bulk step.
+
+    Coefficients (nz,) [mol/m3], mean source (nz,) [mol/(m s)] in real space, influx [mol].
+    """
 
     amounts: Floats
     q_line: Floats
@@ -92,6 +97,20 @@ def refuse_unstable(pipe: Pipe, dt: float) -> None:
         )
 
 
+def start(axis: Axis, shape: str, c_initial: float, c_left: float) -> Floats:
+    """Coefficients (nz,) of the start profile; ValueError for a cosine without no-flux ends."""
+    profile = modes.initial_profile(axis, shape, c_initial)
+    return modes.forward(profile - offset(axis, c_left), axis.boundary)
+
+
+def advance(
+    pipe: Pipe, amounts: Floats, around: Surroundings, shift: float, march: March, exchange: str
+) -> Passed:
+    """Advance over one bulk step by `respond` or, for exchange = explicit, by `hold`."""
+    chosen = hold if exchange == "explicit" else respond
+    return chosen(pipe, amounts, around, shift, march)
+
+
 def respond(
     pipe: Pipe, amounts: Floats, around: Surroundings, shift: float, march: March
 ) -> Passed:
@@ -119,9 +138,7 @@ def respond(
     return Passed(amounts, modes.backward(total / count, boundary), _influx(pipe, means, dt))
 
 
-def hold(
-    pipe: Pipe, amounts: Floats, around: Surroundings, shift: float, march: March
-) -> Passed:
+def hold(pipe: Pipe, amounts: Floats, around: Surroundings, shift: float, march: March) -> Passed:
     """Advance over one bulk step with the source G (c_p - c_now) of its start held.
 
     `shift` is the offset of `amounts` [mol/m3]. Raises ValueError beyond dt G/(pi a2) < 1.

@@ -6,23 +6,22 @@ adds one rank-one term per line, so it needs no transform; a line sees only its 
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from manyscale_plugins.mass_diffusion import modes
-from manyscale_plugins.mass_diffusion.modes import Axis, Floats
-
-Box = tuple[Axis, Axis, Axis]
+from manyscale_plugins.mass_diffusion.lines import Lines
+from manyscale_plugins.mass_diffusion.modes import Box, Floats
 
 
 class Weights(NamedTuple):
-    """One step of a scheme, w = D dt (eigenvalue of -lap) [1], for one coefficient u:
+    """One step of a scheme for one coefficient u, with w = D dt (eigenvalue of -lap) [1].
 
     u_new = ((old - old_rate w) u + before u_before + dt (source S + source_before S_before))
-            / (now + now_rate w), with S the time mean of the source over the step.
+            / (now + now_rate w), where S is the time mean of the source over the step.
     """
 
     old: float
@@ -39,71 +38,6 @@ CRANK_NICOLSON = Weights(1.0, 0.5, 0.0, 1.0, 0.5, 1.0, 0.0)
 EXPLICIT = Weights(1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 BDF2 = Weights(2.0, 0.0, -0.5, 1.5, 1.0, 1.5, -0.5)
 STAY = Weights(1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-
-
-class Lines(NamedTuple):
-    """Lines along z at cell centres: cells (line, 2), and basis values (line, nx), (line, ny)."""
-
-    cells: NDArray[np.int64]
-    x: Floats
-    y: Floats
-
-
-def line_cells(line_xy: list[list[float]], box: Box) -> NDArray[np.int64]:
-    """Cells (line, 2) of lines at `line_xy` rows x, y [m]; [[]]: one line nearest the box centre.
-
-    Raises ValueError for a line away from a cell centre or outside, and for cells not square.
-    """
-    x, y, _ = box
-    rows = [row for row in line_xy if row]
-    if not math.isclose(x.size, y.size, rel_tol=1e-9):
-        raise ValueError(
-            f"lines need square cells, but the cells are {x.size:.6g} m by {y.size:.6g} m in x and "
-            "y: choose lx/nx equal to ly/ny"
-        )
-    if not rows:
-        return np.array([[(x.cells - 1) // 2, (y.cells - 1) // 2]])
-    return np.array([_cell_of_line(number, row, (x, y)) for number, row in enumerate(rows)])
-
-
-def _cell_of_line(number: int, position: list[float], axes: tuple[Axis, Axis]) -> list[int]:
-    if len(position) != 2:
-        raise ValueError(f"line {number} of line_xy has {len(position)} numbers, expected x and y")
-    cell = [
-        min(max(math.floor(p / axis.size), 0), axis.cells - 1)
-        for p, axis in zip(position, axes, strict=True)
-    ]
-    centre = [float(axis.centres[c]) for axis, c in zip(axes, cell, strict=True)]
-    if any(abs(p - c) > 1e-6 * axes[0].size for p, c in zip(position, centre, strict=True)):
-        raise ValueError(
-            f"line {number} of line_xy at ({position[0]:.9g}, {position[1]:.9g}) m is not at a cell "
-            f"centre of the box: the nearest is ({centre[0]:.9g}, {centre[1]:.9g}) m"
-        )
-    return cell
-
-
-def refuse_close_lines(cells: NDArray[np.int64], box: Box, diffusivity: float, dt: float) -> None:
-    """Raise ValueError when two lines feel each other within a step: closer than 4 sqrt(D dt)."""
-    smallest = 4.0 * math.sqrt(diffusivity * dt)
-    for second in range(1, len(cells)):
-        for first in range(second):
-            apart = _separation(cells[first], cells[second], box)
-            if apart < smallest:
-                raise ValueError(
-                    f"lines {first} and {second} of line_xy are {apart:.6g} m apart, less than "
-                    f"4 sqrt(D dt) = {smallest:.6g} m: shorten dt to at most "
-                    f"{(apart / 4.0) ** 2 / diffusivity:.6g} s or move them apart"
-                )
-
-
-def _separation(first: NDArray[np.int64], second: NDArray[np.int64], box: Box) -> float:
-    apart = []
-    for one, other, axis in zip(first, second, box[:2], strict=True):
-        steps = abs(int(one) - int(other))
-        if axis.boundary == modes.PERIODIC:
-            steps = min(steps, axis.cells - steps)
-        apart.append(steps * axis.size)
-    return math.hypot(*apart)
 
 
 def weights(scheme: str, step: int) -> Weights:
@@ -125,7 +59,7 @@ def refuse_unstable(scheme: str, diffusivity: float, dt: float, box: Box) -> Non
 
 
 def whole_steps(dt: float, t_end: float) -> int:
-    """Number of steps dt [s] in t_end [s]; ValueError when it is not whole within 1e-9."""
+    """Return the steps dt [s] in t_end [s]; ValueError when it is not whole within 1e-9."""
     count = max(1, round(t_end / dt))
     if abs(count * dt - t_end) > 1e-9 * t_end:
         raise ValueError(
@@ -138,17 +72,6 @@ def whole_steps(dt: float, t_end: float) -> int:
 def offset(box: Box, c_left: float) -> float:
     """Value taken off the concentration [mol/m3]: c_left when any face is fixed, else 0."""
     return c_left if any(axis.fixed for axis in box) else 0.0
-
-
-def initial_profile(axis: Axis, shape: str, c_initial: float) -> Floats:
-    """Start values along one axis (cells,) [mol/m3]; ValueError for a cosine without no_flux."""
-    if shape == "cosine" and axis.boundary != "no_flux":
-        raise ValueError(
-            f"initial = cosine needs no-flux ends in z, but bc_z = {axis.boundary}: set bc_z = "
-            "no_flux or initial = uniform"
-        )
-    wave = np.cos(np.pi * axis.centres / axis.length) if shape == "cosine" else 0.0
-    return c_initial * (1.0 + wave) * np.ones(axis.cells)
 
 
 def start(box: Box, along_z: Floats) -> Floats:
@@ -183,35 +106,19 @@ def inflow(amounts: Floats, box: Box, diffusivity: float) -> float:
     return diffusivity * rate * math.prod(axis.size for axis in box)
 
 
-def influx_of_step(
-    scheme: str, step: int, dt: float, rates: tuple[float, float], last: float
-) -> float:
-    """Boundary influx [mol] of the step that starts at `step`, weighted in time as the scheme.
+def influx_of_step(weight: Weights, dt: float, rates: tuple[float, float], last: float) -> float:
+    """Boundary influx [mol] of one step, weighted in time as its scheme weights the gradients.
 
     `rates` are the inflows [mol/s] before and after the step, `last` the influx of the step before.
     """
-    weight = weights(scheme, step)
-    if weight is BDF2:
-        return (dt * rates[1] - weight.before * last) / weight.now
-    return dt * (weight.old_rate * rates[0] + weight.now_rate * rates[1])
+    now = weight.old_rate * rates[0] + weight.now_rate * rates[1]
+    return (dt * now - weight.before * last) / weight.now
 
 
 def _contract(amounts: Floats, factors: list[Floats]) -> float:
     used = [np.flatnonzero(factor) for factor in factors]
     x, y, z = (factor[index] for factor, index in zip(factors, used, strict=True))
     return float((((amounts[np.ix_(*used)] * z).sum(axis=2) * y).sum(axis=1) * x).sum())
-
-
-def place(cells: NDArray[np.int64], box: Box) -> Lines:
-    """Lines through the given cells (line, 2)."""
-    x, y, _ = box
-    along_x = [modes.row(x, i) for i in cells[:, 0]]
-    along_y = [modes.row(y, j) for j in cells[:, 1]]
-    return Lines(
-        cells,
-        np.array(along_x).reshape(-1, x.cells),
-        np.array(along_y).reshape(-1, y.cells),
-    )
 
 
 def response(lines: Lines, box: Box, weight: Weights, diffusivity: float, dt: float) -> Floats:
@@ -264,8 +171,19 @@ def advance(
     return new, total[:count], total[count:]
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _sweep(u, before, added, carried, px, py, wx, wy, wz, this, following):  # type: ignore[no-untyped-def]
+def _sweep_rows(
+    u: Floats,
+    before: Floats,
+    added: Floats,
+    carried: Floats,
+    px: Floats,
+    py: Floats,
+    wx: Floats,
+    wy: Floats,
+    wz: Floats,
+    this: tuple[float, ...],
+    following: tuple[float, ...],
+) -> tuple[Floats, Floats]:
     nx, ny, nz = u.shape
     count = px.shape[0]
     new = np.empty_like(u)
@@ -296,3 +214,9 @@ def _sweep(u, before, added, carried, px, py, wx, wy, wz, this, following):  # t
                     seen[i, line, k] += weight * new[i, j, k]
                     seen[i, count + line, k] += weight * later[k]
     return new, seen
+
+
+_sweep = cast(
+    Callable[..., tuple[Floats, Floats]],
+    numba.njit(cache=True, error_model="numpy", nogil=True)(_sweep_rows),
+)

@@ -46,7 +46,10 @@ class Axis(NamedTuple):
     @property
     def centres(self) -> Floats:
         """Cell centres (cells,) [m]."""
-        return (np.arange(self.cells) + 0.5) * self.size
+        return np.linspace(0.5 * self.size, self.length - 0.5 * self.size, self.cells)
+
+
+Box = tuple[Axis, Axis, Axis]
 
 
 def eigenvalues(axis: Axis) -> Floats:
@@ -95,9 +98,9 @@ def totals(axis: Axis) -> Floats:
 
 
 def inward_gradient(axis: Axis) -> Floats:
-    """Gradient into the fixed faces, summed over them, of every basis function, (cells,) [1/m].
+    """Slope along the inward normal of the fixed faces, summed over them, (cells,) [1/m].
 
-    Times -D it is the flux into the box; zeros when no face is fixed.
+    One number per basis function; times -D the flux into the box. Zeros when no face is fixed.
     """
     slope = np.zeros(axis.cells)
     if axis.fixed:
@@ -105,6 +108,17 @@ def inward_gradient(axis: Axis) -> Floats:
     if axis.boundary == "fixed_both":
         slope += row(axis, axis.cells - 1)
     return slope * (2.0 / axis.size)
+
+
+def initial_profile(axis: Axis, shape: str, c_initial: float) -> Floats:
+    """Start values along one axis (cells,) [mol/m3]; ValueError for a cosine without no_flux."""
+    if shape == "cosine" and axis.boundary != "no_flux":
+        raise ValueError(
+            f"initial = cosine needs no-flux ends in z, but bc_z = {axis.boundary}: set bc_z = "
+            "no_flux or initial = uniform"
+        )
+    wave = np.cos(np.pi * axis.centres / axis.length) if shape == "cosine" else 0.0
+    return c_initial * (1.0 + wave) * np.ones(axis.cells)
 
 
 def _hartley(values: Floats, along: int, workers: int) -> Floats:

@@ -1,0 +1,282 @@
+"""The submodel execution loop, once for all hosts: a generator of effects.
+
+It calls the pure operators and yields what must be done in the world: begin a pass, receive,
+send, record, mark. Hosts only perform these effects, so every host behaves the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from manyscale.contract.messages import Clock, Contact, Received, Start
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.ports import OPERATORS, Port
+from manyscale.contract.refusal import Refused
+from manyscale.contract.state import freeze
+from manyscale.hosting.door import Door, Envelope, Wire
+
+
+@dataclass
+class Plug:
+    """How an instance stands in its coupling, and what it is doing (for messages)."""
+
+    instance: str
+    lengths: Mapping[str, int | None]
+    """Connected ports; None for a scalar port, else the number of slots."""
+    run_seed: int = 0
+    recorded: frozenset[str] = frozenset()
+    read_only: bool = False
+    doing: str = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Effect: begin a pass. Answered by the model with this pass's settings, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Effect: receive one message. Answered by a Wire."""
+
+    port: str
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Effect: send one message."""
+
+    port: str
+    slot: int | None
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Effect: keep what a port shows; one mapping of values per slot."""
+
+    port: str
+    time: float
+    messages: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Effect: the State is whole: after every s, and (final) after O_F."""
+
+    now: float
+    state: Any
+    final: bool
+
+
+Effect = Begin | Receive | Send | Record | Mark
+Loop = Generator[Effect, Any, None]
+_BEGIN = Begin()
+
+
+def seed_of(*parts: Any) -> int:
+    """Return a seed below 2**63 that depends on all parts and on nothing else."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
+@dataclass
+class Memory:
+    """What an instance keeps between passes: a committed and a trial State.
+
+    A growing window commits the trial. A new iteration of a window begins from the committed
+    State again; a further pass of the same iteration (a model called several times within
+    one) goes on from the trial.
+    """
+
+    committed: Any = None
+    trial: Any = None
+    envelope: Envelope = field(default_factory=Envelope)
+
+    def kept(self, envelope: Envelope, instance: str) -> Any:
+        """Return the State a pass with this envelope begins with."""
+        before, window = self.envelope.window, envelope.window
+        self_again = envelope == self.envelope
+        self.envelope = envelope
+        if window is None or before is None or window > before:
+            self.committed = self.trial
+        elif window < before:
+            raise Refused(f"{instance}: window {window} was asked for after window {before}.")
+        elif self_again:
+            return self.trial
+        return self.committed
+
+
+class _Instance:
+    """A model in its plug, with the doors of its ports."""
+
+    def __init__(self, model: ScaleModel, plug: Plug) -> None:
+        self.model, self.plug = model, plug
+        self.doors = {n: Door(model, p, f"{plug.instance}.{n}") for n, p in model.ports.items()}
+        self.by_operator: dict[str, list[Port]] = {
+            operator: [p for p in model.ports.values() if p.operator == operator]
+            for operator in OPERATORS
+        }
+
+    def slots(self, port: str) -> list[int | None]:
+        length = self.plug.lengths[port]
+        return [None] if length is None else list(range(length))
+
+    def due(self, operator: str, timeline: str) -> list[Port]:
+        ports = self.by_operator[operator]
+        return [p for p in ports if p.timeline == timeline or operator in ("f_init", "o_f")]
+
+    def receive(self, operator: str, timeline: str = "") -> Generator[Effect, Any, Received]:
+        got: dict[str, Any] = {}
+        for port in self.due(operator, timeline):
+            name = port.name
+            if name not in self.plug.lengths:
+                if not port.optional:
+                    raise Refused(
+                        f"{self.plug.instance}.{name} is not connected and not optional;"
+                        " add a conduit to it."
+                    )
+                got[name] = None
+                continue
+            door = self.doors[name]
+            contacts = []
+            for slot in self.slots(name):
+                wire = yield Receive(name, slot)
+                contacts.append(door.from_wire(wire))
+            got[name] = contacts if port.slots else contacts[0]
+        return Received(got)
+
+    def send(
+        self,
+        operator: str,
+        messages: Mapping[str, Any],
+        clock: Clock,
+        envelope: Envelope,
+        state: Any,
+    ) -> Generator[Effect, Any, None]:
+        ports = self.due(operator, clock.timeline)
+        if messages.keys() != {p.name for p in ports}:
+            raise Refused(
+                f"{self.plug.instance}: {operator} gave messages for {sorted(messages)},"
+                f" expected {sorted(p.name for p in ports)}."
+            )
+        next_time = clock.next if operator == "o_i" else None
+        geometry = self.model.geometries(state) if self.model.meshes else {}
+        for port in ports:
+            name = port.name
+            connected, recorded = name in self.plug.lengths, name in self.plug.recorded
+            if not (connected or recorded):
+                continue
+            door = self.doors[name]
+            parts = self._parts(port, messages[name])
+            values = [door.checked(part, clock.now) for part in parts]
+            if recorded:
+                yield Record(name, clock.now, values)
+            if connected:
+                for slot, one in zip(self.slots(name), values, strict=True):
+                    data = door.to_wire(one, envelope, geometry, slot)
+                    yield Send(name, slot, Wire(clock.now, next_time, data))
+
+    def _parts(self, port: Port, message: Any) -> list[Any]:
+        if not port.slots:
+            return [message]
+        parts = list(message)
+        wanted = self.plug.lengths.get(port.name, len(parts))
+        if len(parts) != wanted:
+            raise Refused(
+                f"{self.plug.instance}.{port.name}: {len(parts)} messages for {wanted} slots."
+            )
+        return parts
+
+
+def drive(plug: Plug) -> Loop:
+    """Run the reuse loop; the host answers every yielded effect."""
+    memory = Memory()
+    unit: _Instance | None = None
+    while (model := (yield _BEGIN)) is not None:
+        if unit is None or unit.model is not model:
+            unit = _Instance(model, plug)
+        yield from _one_pass(unit, memory)
+
+
+def _one_pass(unit: _Instance, memory: Memory) -> Loop:
+    model, plug = unit.model, unit.plug
+    keep = freeze if plug.read_only else _as_it_is
+    plug.doing = "receiving on F_INIT"
+    received = yield from unit.receive("f_init")
+    contacts = list(_contacts(received))
+    envelope = max((Envelope(c.window, c.iteration) for c in contacts if c.window is not None),
+                   default=Envelope())  # fmt: skip
+    time = max((c.time for c in contacts if c.time > float("-inf")), default=0.0)
+    slots = {n: k for n, k in plug.lengths.items() if k is not None}
+    kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
+    plug.doing = f"f_init at t = {time:g} s"
+    state = keep(model.f_init(Start(time, seed_of(plug.run_seed, plug.instance), slots, kept),
+                              received))  # fmt: skip
+    while (clock := model.clock(state)).to is not None:
+        clock.resolvable(plug.instance)
+        turn = envelope if clock.window is None else Envelope(clock.window, clock.iteration)
+        plug.doing = f"o_i at t = {clock.now:g} s"
+        yield from unit.send("o_i", model.o_i(state), clock, turn, state)
+        received = yield from unit.receive("s", clock.timeline)
+        _refuse_out_of_step(plug.instance, clock, received)
+        plug.doing = f"s from t = {clock.now:g} s"
+        state = keep(model.s(state, received))
+        now = model.clock(state).now
+        if now != clock.to and not clock.open:
+            raise Refused(f"{plug.instance}: s landed at {now!r} s, promised {clock.to!r} s.")
+        yield Mark(now, state, False)
+    plug.doing = f"o_f at t = {clock.now:g} s"
+    yield from _last_record(unit, state, clock)
+    yield from unit.send("o_f", model.o_f(state), clock, envelope, state)
+    memory.trial = state if model.keeps_state else None
+    yield Mark(clock.now, state, True)
+
+
+def _as_it_is(state: Any) -> Any:
+    return state
+
+
+def _last_record(unit: _Instance, state: Any, clock: Clock) -> Loop:
+    """Let recorders see the final State too: one more o_i, not sent."""
+    wanted = [p for p in unit.by_operator["o_i"] if p.name in unit.plug.recorded]
+    if not wanted:
+        return
+    messages = unit.model.o_i(state)
+    for port in wanted:
+        if port.name in messages:
+            parts = unit._parts(port, messages[port.name])
+            values = [unit.doors[port.name].checked(part, clock.now) for part in parts]
+            yield Record(port.name, clock.now, values)
+
+
+def _contacts(received: Received) -> Iterator[Contact]:
+    for value in received.ports.values():
+        if isinstance(value, list):
+            yield from (c for c in value if c is not None)
+        elif value is not None:
+            yield value
+
+
+def _refuse_out_of_step(instance: str, clock: Clock, received: Received) -> None:
+    """Refuse an S message that is not valid at this turn; open clocks take what comes."""
+    if clock.to is None or clock.open:
+        return
+    slack = max(1e-9 * (clock.to - clock.now), 8.0 * 2.0**-52 * abs(clock.to))
+    for name, value in received.ports.items():
+        for message in value if isinstance(value, list) else [value]:
+            if message is None:
+                continue
+            ends = message.next_time
+            # from O_I: valid on [time, next); the last O_I and every O_F have no next
+            late = message.time > (clock.to if ends is None else clock.now) + slack
+            stale = ends is not None and message.time < ends <= clock.now + slack
+            if late or stale:
+                valid = "from" if ends is None else f"on [{message.time:g}, {ends:g}) s, not at"
+                raise Refused(
+                    f"{instance}.{name}: a message valid {valid} t = "
+                    f"{(message.time if ends is None else clock.now):g} s arrived in the step from"
+                    f" {clock.now:g} s to {clock.to:g} s; put a time bridge between."
+                )

@@ -1,0 +1,185 @@
+"""Runs one scale model as a MUSCLE3 instance: `python -m manyscale.hosting.muscle module:Class`.
+
+The only module that imports `libmuscle.Instance`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from libmuscle import Instance, InstanceFlags, Message
+from ymmsl.v0_2 import Operator, Settings
+
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.refusal import Refused
+from manyscale.hosting import telemetry
+from manyscale.hosting.door import Wire
+from manyscale.hosting.loop import Begin, Mark, Plug, Receive, Record, Send, drive
+from manyscale.registry.registry import by_reference
+from manyscale.results.record import STORE, Recorder, ports_to_record
+
+_VICTIM = ("connection with peer", "Deadlock detected", "Did the peer crash")
+
+
+def main(reference: str) -> int:
+    """Host the model `module:Class` until its coupling ends; return the exit code."""
+    try:
+        model = by_reference(reference)
+    except Refused as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return host(model)
+
+
+def host(model: type[ScaleModel]) -> int:
+    """Host a model class; return the exit code."""
+    names: dict[Operator, list[str]] = {}
+    for name, port in model.ports.items():
+        names.setdefault(Operator[port.operator.upper()], []).append(name + "[]" * port.slots)
+    flags = InstanceFlags(0)
+    if not model.keeps_state:
+        flags |= InstanceFlags.KEEPS_NO_STATE_FOR_NEXT_USE
+    instance = Instance(names, flags)
+    hosted = _Hosted(model, instance)
+    try:
+        hosted.run()
+    except Exception as exc:
+        sentence = hosted.failed(exc)
+        if not isinstance(exc, Refused):
+            traceback.print_exc()
+        print(sentence, file=sys.stderr)
+        instance.error_shutdown(sentence)
+        return 1
+    return 0
+
+
+class _Hosted:
+    """One instance: performs the effects of the loop with libmuscle."""
+
+    def __init__(self, model: type[ScaleModel], instance: Instance) -> None:
+        self.model, self.instance = model, instance
+        self.plug = Plug(str(instance._instance_id), {})
+        self.telemetry = telemetry.Telemetry(Path.cwd())
+        self.recorder: Recorder | None = None
+        self._overlay: Settings | None = None
+        self._configured: ScaleModel | None = None
+        self._last_time: dict[str, float] = {}
+        self._samples = any(port.overlay for port in model.ports.values())
+        self._universe: dict[int | None, Settings] = {}
+
+    def run(self) -> None:
+        """Go through all passes."""
+        self._plug_in()
+        loop = drive(self.plug)
+        answer: Any = None
+        while True:
+            try:
+                effect = loop.send(answer)
+            except StopIteration:
+                break
+            answer = None
+            if isinstance(effect, Receive):
+                answer = self._receive(effect.port, effect.slot)
+            elif isinstance(effect, Send):
+                self._send(effect)
+            elif isinstance(effect, Mark):
+                self.telemetry.turn(effect.now)
+            elif isinstance(effect, Begin):
+                answer = self._begin()
+            elif isinstance(effect, Record):
+                assert self.recorder is not None
+                self.recorder.take(effect.port, effect.time, effect.messages)
+        if self.recorder is not None:
+            self.recorder.close()
+        self.telemetry.tell(max(self._last_time.values(), default=0.0), telemetry.DONE)
+
+    def failed(self, exc: Exception) -> str:
+        """Return the sentence for a failure, and leave it for whoever watches the run."""
+        victim = not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
+        run = Path.cwd().parents[2].name if len(Path.cwd().parents) > 2 else ""
+        where = f"{run}: {self.plug.instance} ({self.plug.doing})".removeprefix(": ")
+        kind = "" if isinstance(exc, Refused) else f"{type(exc).__name__}: "
+        sentence = f"{where}: {kind}{exc}"
+        record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
+        Path(telemetry.FAILURE_FILE).write_text(json.dumps(record))
+        self.telemetry.tell(0.0, telemetry.FAILED)
+        if self.recorder is not None:
+            self.recorder.close()
+        return sentence
+
+    def _plug_in(self) -> None:
+        instance, plug = self.instance, self.plug
+        plug.lengths = {
+            name: instance.get_port_length(name) if port.slots else None
+            for name, port in self.model.ports.items()
+            if instance.is_connected(name)
+        }
+        plug.run_seed = instance.get_setting("run_seed", "int", default=0)
+        wanted = instance.get_setting("record", "str", default="")
+        plug.recorded = ports_to_record(self.model, wanted, plug.instance)
+        if plug.recorded:
+            self.recorder = Recorder(Path(STORE), self.model, plug.instance)
+
+    def _begin(self) -> ScaleModel | None:
+        if not self.instance.reuse_instance():
+            return None
+        overlay = self.instance._settings_manager.overlay
+        if self._configured is None or overlay != self._overlay:
+            self._overlay = overlay
+            self._configured = self.model.with_settings(self._settings())
+            time = self._configured.scales().time
+            if time is not None and not self.plug.lengths.keys() & _called_on(self.model):
+                self.telemetry.until(time.extent)
+        return self._configured
+
+    def _settings(self) -> dict[str, Any]:
+        found = {}
+        for name in self.model.settings():
+            try:
+                found[name] = self.instance.get_setting(name)
+            except KeyError:
+                continue
+        return found
+
+    def _receive(self, name: str, slot: int | None) -> Wire:
+        port = self.model.ports[name]
+        # who sends overlays hears from many universes, everybody else from one
+        many = self._samples and port.operator == "s"
+        hear = self.instance.receive_with_settings if many else self.instance.receive
+        self.plug.doing = f"waiting for {name}"
+        try:
+            message = hear(name, slot)
+        except RuntimeError as exc:
+            if "was closed while" not in str(exc):
+                raise
+            last = self._last_time.get(name)
+            when = "before it sent anything" if last is None else f"after t = {last:g} s"
+            raise Refused(
+                f"{self.plug.instance}.{name}: the sender ended {when} and this model goes on;"
+                " let both end at the same time, or put a time bridge between."
+            ) from None
+        self._last_time[name] = message.timestamp
+        return Wire(message.timestamp, message.next_timestamp, message.data)
+
+    def _send(self, effect: Send) -> None:
+        wire, slot = effect.wire, effect.slot
+        message = Message(wire.time, wire.next_time, wire.data)
+        if self._samples:
+            if self.model.ports[effect.port].overlay:
+                message.data = self._universe[slot] = Settings(wire.data)
+                message.settings = Settings()
+            else:
+                message.settings = self._universe.get(slot)
+        self.instance.send(effect.port, message, slot)
+
+
+def _called_on(model: type[ScaleModel]) -> set[str]:
+    return {name for name, port in model.ports.items() if port.operator == "f_init"}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,63 @@
+"""Where an instance stands: one small memory-mapped file, written without a system call."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+CLOCK_FILE = "clock.bin"
+FAILURE_FILE = "failure.json"
+_LAYOUT = struct.Struct("<ddddqq")
+STARTING, RUNNING, DONE, FAILED = range(4)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an instance last told: simulated time, passes, turns and phase."""
+
+    now: float
+    end: float
+    started: float
+    updated: float
+    turns: int
+    phase: int
+
+
+class Telemetry:
+    """Writes the standing of one instance."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / CLOCK_FILE
+        path.write_bytes(bytes(_LAYOUT.size))
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), _LAYOUT.size)
+        self._started = time.time()
+        self._turns = 0
+        self._end = 0.0
+        self.tell(0.0, STARTING)
+
+    def until(self, end: float) -> None:
+        """Say at what simulated time this instance will be done, as far as it knows."""
+        self._end = end
+
+    def turn(self, now: float) -> None:
+        """Count a turn that ended at simulated time `now`."""
+        self._turns += 1
+        self.tell(now, RUNNING)
+
+    def tell(self, now: float, phase: int) -> None:
+        """Write the standing."""
+        record = (now, self._end, self._started, time.time(), self._turns, phase)
+        _LAYOUT.pack_into(self._memory, 0, *record)
+
+
+def read(folder: Path) -> Standing | None:
+    """Return an instance's last standing, None if it has not told any."""
+    try:
+        data = (folder / CLOCK_FILE).read_bytes()
+    except OSError:
+        return None
+    return Standing(*_LAYOUT.unpack(data)) if len(data) == _LAYOUT.size else None

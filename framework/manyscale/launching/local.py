@@ -1,0 +1,101 @@
+"""Starts `muscle_manager` on this machine, watches it, and leaves no process behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+from manyscale.contract.refusal import Refused
+from manyscale.hosting.telemetry import FAILURE_FILE
+from manyscale.launching.run_dir import instance_folders
+
+LOG = "manager_output.txt"
+_GRACE = 5.0  # s between asking a process tree to end and ending it
+
+
+def command(files: Sequence[Path], run: Path) -> list[str]:
+    """Return the plain MUSCLE3 command that this launch amounts to."""
+    manager = [sys.executable, "-m", "muscle3.muscle_manager", "--start-all"]
+    return [*manager, "--run-dir", str(run), *map(str, files)]
+
+
+def launch(
+    files: Sequence[Path],
+    run: Path,
+    *,
+    time_limit: float | None = None,
+    watch: Callable[[], None] | None = None,
+) -> None:
+    """Run a coupling to its end in the existing directory `run`.
+
+    `watch` is called several times a second; `time_limit` is in s of wall time. Raises
+    `Refused` with the one root cause if the coupling fails or the limit is reached.
+    """
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    with (run / LOG).open("w") as log:
+        # a session of its own: a signal to us is passed on once, by us
+        process = subprocess.Popen(
+            command(files, run), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while process.poll() is None:
+                if watch is not None:
+                    watch()
+                if deadline is not None and time.monotonic() > deadline:
+                    raise Refused(f"The run took longer than {time_limit:g} s and was ended: {run}")
+                time.sleep(0.05)
+        finally:
+            _end_tree(process)
+    if process.returncode != 0:
+        raise Refused(root_cause(run))
+
+
+def _end_tree(process: subprocess.Popen[bytes]) -> None:
+    """End the manager and everything it started, politely first."""
+    if process.poll() is not None:
+        return
+    try:
+        top = psutil.Process(process.pid)
+        tree = [*top.children(recursive=True), top]
+    except psutil.NoSuchProcess:
+        return
+    for member in tree:
+        _signal(member, signal.SIGTERM)
+    _, alive = psutil.wait_procs(tree, timeout=_GRACE)
+    for member in alive:
+        _signal(member, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(member: psutil.Process, number: int) -> None:
+    try:
+        member.send_signal(number)
+    except psutil.NoSuchProcess:
+        pass
+
+
+def root_cause(run: Path) -> str:
+    """Return the one sentence that says why a run failed."""
+    failures = []
+    for folder in instance_folders(run).values():
+        path = folder / FAILURE_FILE
+        if path.is_file():
+            failures.append((path.stat().st_mtime, json.loads(path.read_text())))
+    failures.sort(key=lambda item: (item[1]["victim"], item[0]))
+    if failures:
+        return str(failures[0][1]["sentence"])
+    for folder in instance_folders(run).values():
+        errors = folder.parent / "stderr.txt"
+        lines = errors.read_text(errors="replace").split("\n") if errors.is_file() else []
+        said = [line for line in lines if line.strip()]
+        if said:
+            return f"{folder.parent.name}: {said[-1]}"
+    lines = [line for line in (run / LOG).read_text().splitlines() if line.strip()]
+    return f"{lines[-1] if lines else 'The manager said nothing.'} See {run / LOG}."

@@ -1,0 +1,41 @@
+"""Run directories: one per launch, never one that exists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from manyscale.contract.refusal import Refused
+
+
+def create(name: str, wanted: Path | None = None) -> Path:
+    """Make and return the run directory of a run of model `name`.
+
+    Raises `Refused` if `wanted` exists or cannot be made.
+    """
+    if wanted is not None:
+        return _make(wanted.resolve())
+    stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
+    for suffix in ("", *(f"_{i}" for i in range(2, 100))):
+        path = Path.cwd() / f"run_{name}_{stamp}{suffix}"
+        if not path.exists():
+            return _make(path)
+    raise Refused(f"{Path.cwd()} already has a hundred runs of {stamp}; wait a second.")
+
+
+def _make(path: Path) -> Path:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        raise Refused(
+            f"The run directory {path} exists; runs are not overwritten, name another."
+        ) from None
+    except OSError as exc:
+        raise Refused(f"The run directory {path} cannot be made: {exc.strerror}.") from None
+    return path
+
+
+def instance_folders(run: Path) -> dict[str, Path]:
+    """Return the working folder of every instance, by instance name."""
+    places = sorted((run / "instances").glob("*"))
+    return {place.name: place / "workdir" for place in places if place.is_dir()}

@@ -1,0 +1,133 @@
+"""Recording: one netCDF store per instance, a group per port, units and coordinates inside.
+
+    import xarray as xr
+    xr.open_dataset("record.nc", group="field_out")
+
+Rows are appended along `time` and flushed, so that a run that was killed leaves what it had.
+A one-dimensional field named like its axis becomes that axis' coordinate; ports with slots
+have a `slot` axis.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from manyscale.contract.fields import Axis, Field
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.ports import Port
+from manyscale.contract.refusal import Refused, nearest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STORE = "record.nc"
+_KINDS: dict[str, Any] = {"float64": "f8", "float32": "f4", "int64": "i8", "int32": "i4"}
+
+
+def ports_to_record(model: type[ScaleModel], setting: str, instance: str) -> frozenset[str]:
+    """Return the ports the setting `record` names; `Refused` if one cannot be recorded."""
+    names = [name.strip() for name in setting.split(";") if name.strip()]
+    sending = {n for n, p in model.ports.items() if p.sends and not p.overlay}
+    for name in names:
+        if name not in sending:
+            raise Refused(
+                f"Setting {instance}.record names {name!r}, which is no sending port of"
+                f" {model.name}.{nearest(name, sending)}"
+            )
+    return frozenset(names)
+
+
+class Recorder:
+    """Writes what the ports of one instance show."""
+
+    def __init__(self, path: Path, model: type[ScaleModel], instance: str) -> None:
+        import netCDF4
+
+        if path.exists():
+            raise Refused(f"{path} exists; recordings are not overwritten.")
+        self._model = model
+        self._store = netCDF4.Dataset(path, "w", format="NETCDF4")
+        self._store.setncatts(
+            {"instance": instance, "model": model.name, "model_version": model.version}
+        )
+
+    def take(self, port: str, time: float, messages: list[dict[str, Any]]) -> None:
+        """Append one row: the messages of all slots of `port` at `time` in s."""
+        declared = self._model.ports[port]
+        if port not in self._store.groups:
+            self._define(declared, messages)
+        group = self._store.groups[port]
+        row = len(group.dimensions["time"])
+        group["time"][row] = time
+        for slot, message in enumerate(messages):
+            index = (row, slot) if declared.slots else (row,)
+            for name, value in message.items():
+                if not _is_coordinate(name, declared.fields[name]):
+                    _put(group[name], index, value)
+        self._store.sync()
+
+    def close(self) -> None:
+        """Finish the store."""
+        self._store.close()
+
+    def _define(self, port: Port, messages: list[dict[str, Any]]) -> None:
+        group = self._store.createGroup(port.name)
+        group.createDimension("time", None)
+        clock = group.createVariable("time", "f8", ("time",))
+        clock.setncatts({"units": "s", "long_name": "simulated time"})
+        outer: tuple[str, ...] = ("time",)
+        if port.slots:
+            group.createDimension("slot", len(messages))
+            outer = ("time", "slot")
+        for name, field in port.fields.items():
+            if messages and name in messages[0]:
+                self._define_field(group, outer, name, field, messages[0][name])
+
+    def _define_field(
+        self, group: Any, outer: tuple[str, ...], name: str, field: Field, value: Any
+    ) -> None:
+        axes = _axes(name, field, value)
+        for axis, length in zip(axes, np.shape(value), strict=True):
+            if axis.name not in group.dimensions:
+                free = axis.length is None and not axis.setting
+                group.createDimension(axis.name, None if free else length)
+        inner = tuple(axis.name for axis in axes)
+        attributes = {"units": field.unit, "long_name": field.quantity}
+        kind = str if field.dtype == "str" else _KINDS.get(field.dtype, "i1")
+        if _is_coordinate(name, field):
+            variable = group.createVariable(name, kind, inner)
+            variable[:] = value
+        else:
+            chunks = None
+            if kind is not str:
+                chunks = (1,) * len(outer) + tuple(max(1, n) for n in np.shape(value))
+            variable = group.createVariable(name, kind, outer + inner, chunksizes=chunks)
+        variable.setncatts(attributes)
+
+
+def _axes(name: str, field: Field, value: Any) -> list[Axis]:
+    if field.shape is None:
+        return [Axis(f"{name}_{i}", n) for i, n in enumerate(np.shape(value))]
+    return list(field.shape)
+
+
+def _is_coordinate(name: str, field: Field) -> bool:
+    return field.shape is not None and [axis.name for axis in field.shape] == [name]
+
+
+def _put(variable: Any, index: tuple[int, ...], value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        variable[(*index, *(slice(0, n) for n in value.shape))] = value
+    else:
+        variable[index] = value
+
+
+def open_record(path: Path, port: str) -> xr.Dataset:
+    """Return what was recorded of a port, loaded into memory."""
+    import xarray as xr
+
+    with xr.open_dataset(path, group=port, decode_times=False) as data:
+        return data.load()

@@ -1,0 +1,165 @@
+"""The standard battery: what every scale model owes, tested the same way for all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.ports import Port
+from manyscale.contract.state import pack, same, unpack
+from manyscale.contract.units import affine
+from manyscale.hosting.in_process import Outcome
+from manyscale.registry import registry
+from manyscale.testing.couple import (
+    Component,
+    differences,
+    run_in_process,
+    run_with_muscle,
+    write_spec,
+)
+from manyscale.testing.example import example_of
+from manyscale.testing.peers import ports_of
+
+HEAVY = ("numba", "mpi4py", "libmuscle", "scipy", "matplotlib", "pint", "xarray")
+_PEERS = "manyscale.testing.peers"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One test of one model; call it with an empty folder."""
+
+    name: str
+    model: type[ScaleModel]
+    run: Callable[[type[ScaleModel], Path], None]
+
+    def __call__(self, folder: Path) -> None:
+        """Run the check; raises AssertionError with what does not hold."""
+        self.run(self.model, folder)
+
+    def __str__(self) -> str:
+        return f"{self.model.name}-{self.name}"
+
+
+def battery(model: type[ScaleModel]) -> list[Check]:
+    """Return all checks of a model. Those that launch MUSCLE3 take a few seconds."""
+    checks: Mapping[str, Callable[[type[ScaleModel], Path], None]] = {
+        "declared": declared_completely,
+        "light": imported_without_solvers,
+        "pure": operators_are_pure,
+        "state": state_survives_packing,
+        "same": launched_with_muscle,
+    }
+    return [Check(name, model, run) for name, run in checks.items()]
+
+
+def declared_completely(model: type[ScaleModel], folder: Path) -> None:
+    """Docstring, units, quantities, scales, State and example are there and make sense."""
+    assert (model.__doc__ or "").strip(), f"{model.name} has no docstring"
+    quantities = registry.load().quantities
+    for port in model.ports.values():
+        for name, field in port.fields.items():
+            where = f"{model.name}.{port.name}.{name}"
+            assert field.quantity in quantities, (
+                f"{where}: quantity {field.quantity!r} is not known;"
+                " declare it with manyscale_quantities"
+            )
+            assert affine(field.unit, quantities[field.quantity].unit)
+    for setting in model.settings().values():
+        assert setting.text, f"{model.name}.{setting.name} has no text"
+        assert affine(setting.unit, setting.unit)
+        if not setting.required:
+            setting.checked(setting.default, model.name)
+    made = model.with_settings(example_of(model).settings)
+    scales = made.scales()
+    assert scales.time is not None or scales.length is not None, f"{model.name} has no scales"
+    assert all(c.key and c.text for c in model.citations)
+
+
+def imported_without_solvers(model: type[ScaleModel], folder: Path) -> None:
+    """Importing the plugin loads no solver library."""
+    code = f"import sys, {model.__module__}; print(*[m for m in {HEAVY} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not out.stdout.split(), f"importing {model.__module__} imports {out.stdout}"
+
+
+def operators_are_pure(model: type[ScaleModel], folder: Path) -> None:
+    """Two runs on read-only arrays give the same bits."""
+    first = _in_process(model, folder / "first")
+    second = _in_process(model, folder / "second")
+    for name, state in first.states.items():
+        assert same(state, second.states[name]), f"{name} ended in two different states"
+    assert not differences(folder / "first", folder / "second")
+
+
+def state_survives_packing(model: type[ScaleModel], folder: Path) -> None:
+    """A State that was packed and unpacked gives the same clock and the same answer."""
+    state = _in_process(model, folder).states["tested"]
+    made = model.with_settings(example_of(model).settings)
+    copy = unpack(type(state), pack(state))
+    assert same(state, copy)
+    assert made.clock(copy) == made.clock(state)
+    assert _bits(made.o_f(copy)) == _bits(made.o_f(state))
+
+
+def launched_with_muscle(model: type[ScaleModel], folder: Path) -> None:
+    """A real manager and real processes record the same bits as this process."""
+    spec = _spec(model, folder)
+    run_in_process(spec, folder / "here")
+    run_with_muscle(spec, folder / "muscle")
+    assert not (found := differences(folder / "here", folder / "muscle")), found
+
+
+def _in_process(model: type[ScaleModel], folder: Path) -> Outcome:
+    return run_in_process(_spec(model, folder), folder)
+
+
+def _bits(messages: Any) -> bytes:
+    return repr(
+        [
+            (port, [(n, getattr(v, "tobytes", lambda v=v: v)()) for n, v in sorted(m.items())])
+            for port, message in sorted(messages.items())
+            for m in (message if isinstance(message, (list, tuple)) else [message])
+        ]
+    ).encode()
+
+
+def _spec(model: type[ScaleModel], folder: Path) -> Path:
+    """Write a coupling in which peers play the other end of every port of the model."""
+    reference = f"{model.__module__}:{model.__qualname__}"
+    example = example_of(model)
+    components = {"tested": Component(reference)}
+    conduits: dict[str, str] = {}
+    for slots in (False, True):
+        suffix, many = ("_of_slots", example.slots) if slots else ("", None)
+        down, up = ports_of(model, "f_init", slots=slots), ports_of(model, "o_f", slots=slots)
+        called = bool(ports_of(model, "f_init", slots=False) or not slots and down)
+        if down or (up and called):
+            peer = f"caller{suffix}"
+            components[peer] = Component(f"{_PEERS}:caller{suffix}@{reference}", many)
+            conduits |= _down(peer, down) | _up(peer, up)
+        down, up = ports_of(model, "s", slots=slots), ports_of(model, "o_i", slots=slots)
+        if up:
+            peer = f"callee{suffix}"
+            components[peer] = Component(f"{_PEERS}:callee{suffix}@{reference}", many)
+            conduits |= _down(peer, down) | _up(peer, up)
+    settings: dict[str, Any] = {f"tested.{n}": v for n, v in example.settings.items()}
+    for peer in components.keys() - {"tested"}:
+        sizes = components[peer].model.settings()
+        settings |= {f"{peer}.{n}": v for n, v in example.settings.items() if n in sizes}
+    sends = [p.name for p in model.ports.values() if p.sends and not p.overlay]
+    if sends:
+        settings["tested.record"] = ";".join(sends)
+    return write_spec(folder, components, conduits, settings)
+
+
+def _down(peer: str, ports: list[Port]) -> dict[str, str]:
+    return {f"{peer}.{p.name}": f"tested.{p.name}" for p in ports}
+
+
+def _up(peer: str, ports: list[Port]) -> dict[str, str]:
+    return {f"tested.{p.name}": f"{peer}.{p.name}" for p in ports}

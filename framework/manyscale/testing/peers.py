@@ -1,0 +1,124 @@
+"""Peers for a model under test: scale models that play the other end of its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from manyscale.contract.messages import Clock, Messages, Received, Start
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.ports import F_INIT, O_F, O_I, OPERATORS, Port, S
+from manyscale.contract.state import State
+from manyscale.testing.example import example_message
+
+CALLS = 3  # how often a caller calls the model under test
+
+
+def ports_of(model: type[ScaleModel], operator: str, *, slots: bool) -> list[Port]:
+    """Return the ports of one operator, those with or those without slots."""
+    return [p for p in model.ports.values() if p.operator == operator and p.slots is slots]
+
+
+def caller(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return a model that calls `model` on its F_INIT ports and takes its O_F messages."""
+    down = {p.name: O_I(**_fields(p)) for p in ports_of(model, "f_init", slots=False)}
+    up = {p.name: S(**_fields(p)) for p in ports_of(model, "o_f", slots=False)}
+    return _made(f"{model.__name__}Caller", (_Caller,), model, {**down, **up})
+
+
+def caller_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return the same for the ports with slots, to be instantiated once per slot."""
+    down = {p.name: O_I(**_fields(p)) for p in ports_of(model, "f_init", slots=True)}
+    up = {p.name: S(**_fields(p)) for p in ports_of(model, "o_f", slots=True)}
+    return _made(f"{model.__name__}SlotCaller", (_Caller,), model, {**down, **up})
+
+
+def callee(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return a model that `model` calls at its turns: O_I ports lead here, S come from here."""
+    return _callee(model, slots=False)
+
+
+def callee_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return the same for the ports with slots, to be instantiated once per slot."""
+    return _callee(model, slots=True)
+
+
+def _callee(model: type[ScaleModel], *, slots: bool) -> type[ScaleModel]:
+    up = {p.name: F_INIT(**_fields(p)) for p in ports_of(model, "o_i", slots=slots)}
+    down = {p.name: O_F(**_fields(p)) for p in ports_of(model, "s", slots=slots)}
+    return _made(f"{model.__name__}Callee", (_Callee,), model, {**up, **down})
+
+
+def _fields(port: Port) -> dict[str, Any]:
+    return dict(port.fields)
+
+
+def _made(
+    name: str, bases: tuple[type, ...], model: type[ScaleModel], ports: Mapping[str, Port]
+) -> type[ScaleModel]:
+    sizes = {n: s for n, s in model.settings().items() if s.type is int}
+    body: dict[str, Any] = {
+        "__doc__": f"Plays the other end of {model.__name__}.",
+        "__module__": model.__module__,
+        "__annotations__": {n: Annotated[int, s.unit, s.text] for n, s in sizes.items()},
+        "tested": model,
+        **dict(ports),
+        **{n: s.default for n, s in sizes.items() if not s.required},
+    }
+    return type(name, bases, body)
+
+
+class _Answers(ScaleModel):
+    """What callers and callees share: an example message for every port they send on."""
+
+    tested: ClassVar[type[ScaleModel]]
+
+    def _messages(self, operator: str) -> dict[str, Any]:
+        assert operator in OPERATORS
+        return {
+            port.name: example_message(self.tested, self.tested.ports[port.name])
+            for port in self.ports.values()
+            if port.operator == operator
+        }
+
+
+class _Caller(_Answers):
+    """Calls the model under test a few times, one second apart."""
+
+    class State(State):
+        step: int
+
+    def f_init(self, start: Start, received: Received) -> State:
+        """Begin before the first call."""
+        return self.State(step=0)
+
+    def clock(self, state: Any) -> Clock:
+        """Count the calls."""
+        return Clock.steps(state.step, CALLS, 1.0)
+
+    def o_i(self, state: Any) -> Messages:
+        """Send example messages."""
+        return self._messages("o_i")
+
+    def s(self, state: Any, received: Received) -> Any:
+        """Count a call."""
+        return self.State(step=state.step + 1)
+
+
+class _Callee(_Answers):
+    """Answers every call with example messages."""
+
+    class State(State):
+        time: float
+
+    def f_init(self, start: Start, received: Received) -> State:
+        """Take the question."""
+        return self.State(time=start.time)
+
+    def clock(self, state: Any) -> Clock:
+        """Stamp the answer with the time of the question."""
+        return Clock(state.time)
+
+    def o_f(self, state: Any) -> Messages:
+        """Send example messages."""
+        return self._messages("o_f")

@@ -1,0 +1,55 @@
+"""MUSCLE3 and the in-process host give the same bits."""
+
+import pytest
+
+from manyscale import testing
+from manyscale.testing import Component
+
+COUPLINGS = {
+    "macro_micro_repeat": (
+        {
+            "bulk": Component("toys.macro_micro:Bulk"),
+            "core": Component("toys.macro_micro:Core", 3),
+            "ruler": Component("toys.macro_micro:Ruler"),
+        },
+        {
+            "bulk.cores": "core.initial",
+            "core.final": "bulk.relaxed",
+            "ruler.out": "repeat core.geometry",
+        },
+        {
+            "core[1].diffusivity": 3e-12,
+            "ruler.millimetres": 1.1e-3,
+            "bulk.steps": 6,
+            "bulk.record": "final; cores",
+            "core.record": "final",
+        },
+        None,
+    ),
+    "interact_with_units": (
+        {
+            "a": Component("toys.macro_micro:Body"),
+            "b": Component("toys.macro_micro:CelsiusBody"),
+        },
+        {"a.temperature": "b.other", "b.temperature": "a.other"},
+        {
+            "b.start_temperature": 400.0,
+            "a.noise": 0.5,
+            "run_seed": 7,
+            "a.record": "temperature; final",
+            "b.record": "final",
+        },
+        {"a": "b"},
+    ),
+}
+
+
+@pytest.mark.coupled
+@pytest.mark.parametrize("name", COUPLINGS)
+def test_same_bits_under_muscle_and_in_process(name, tmp_path):
+    components, conduits, settings, matching = COUPLINGS[name]
+    spec = testing.write_spec(tmp_path, components, conduits, settings, matching)
+    testing.run_in_process(spec, tmp_path / "here")
+    testing.run_with_muscle(spec, tmp_path / "muscle")
+    assert testing.differences(tmp_path / "here", tmp_path / "muscle") == []
+    assert list((tmp_path / "here").rglob("record.nc"))
