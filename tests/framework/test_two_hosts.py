@@ -41,6 +41,26 @@ COUPLINGS = {
         },
         {"a": "b"},
     ),
+    "iterated_slabs": (
+        {
+            "accelerator": Component("toys.slabs:Aitken"),
+            "left": Component("toys.slabs:Slab"),
+            "right": Component("toys.slabs:Slab"),
+        },
+        {
+            "accelerator.guess": "left.wall",
+            "left.answer": "right.wall",
+            "right.answer": "accelerator.image",
+        },
+        {
+            "left.far": 1.0,
+            "right.gives": "temperature",
+            "right.k": 2.0,
+            "accelerator.record": "result",
+            "left.record": "answer",
+        },
+        None,
+    ),
 }
 
 

@@ -17,7 +17,9 @@ from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.scales import Scales
 from manyscale.contract.settings import Setting, declared_settings
 
-OPERATOR_NAMES = frozenset({"f_init", "o_i", "s", "o_f", "clock", "scales", "geometries", "migrate"})
+OPERATOR_NAMES = frozenset(
+    {"f_init", "o_i", "s", "o_f", "clock", "scales", "geometries", "migrate"}
+)
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
     "keeps_state", "determinism", "citations", "capabilities", "writes", "record", "run_seed",

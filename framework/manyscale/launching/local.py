@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -75,10 +76,8 @@ def _end_tree(process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(member: psutil.Process, number: int) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         member.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass
 
 
 def root_cause(run: Path) -> str:

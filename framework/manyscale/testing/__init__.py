@@ -1,12 +1,12 @@
 """The standard battery and its helpers, public: third parties run the same.
 
-    import pytest
-    from manyscale import testing
-    from my_plugin import Decay
+import pytest
+from manyscale import testing
+from my_plugin import Decay
 
-    @pytest.mark.parametrize("check", testing.battery(Decay), ids=str)
-    def test_battery(check, tmp_path):
-        check(tmp_path)
+@pytest.mark.parametrize("check", testing.battery(Decay), ids=str)
+def test_battery(check, tmp_path):
+    check(tmp_path)
 """
 
 from manyscale.testing.battery import Check, battery, launched_with_muscle

@@ -81,7 +81,7 @@ def declared_completely(model: type[ScaleModel], folder: Path) -> None:
 
 
 def imported_without_solvers(model: type[ScaleModel], folder: Path) -> None:
-    """Importing the plugin loads no solver library."""
+    """Import the plugin: no solver library may come along."""
     code = f"import sys, {model.__module__}; print(*[m for m in {HEAVY} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not out.stdout.split(), f"importing {model.__module__} imports {out.stdout}"
@@ -97,7 +97,7 @@ def operators_are_pure(model: type[ScaleModel], folder: Path) -> None:
 
 
 def state_survives_packing(model: type[ScaleModel], folder: Path) -> None:
-    """A State that was packed and unpacked gives the same clock and the same answer."""
+    """Pack and unpack the State: it must give the same clock and the same answer."""
     state = _in_process(model, folder).states["tested"]
     made = model.with_settings(example_of(model).settings)
     copy = unpack(type(state), pack(state))
@@ -107,7 +107,7 @@ def state_survives_packing(model: type[ScaleModel], folder: Path) -> None:
 
 
 def launched_with_muscle(model: type[ScaleModel], folder: Path) -> None:
-    """A real manager and real processes record the same bits as this process."""
+    """Compare what a real manager and real processes record with this process, bit for bit."""
     spec = _spec(model, folder)
     run_in_process(spec, folder / "here")
     run_with_muscle(spec, folder / "muscle")
@@ -137,7 +137,7 @@ def _spec(model: type[ScaleModel], folder: Path) -> Path:
     for slots in (False, True):
         suffix, many = ("_of_slots", example.slots) if slots else ("", None)
         down, up = ports_of(model, "f_init", slots=slots), ports_of(model, "o_f", slots=slots)
-        called = bool(ports_of(model, "f_init", slots=False) or not slots and down)
+        called = bool(ports_of(model, "f_init", slots=False) or (not slots and down))
         if down or (up and called):
             peer = f"caller{suffix}"
             components[peer] = Component(f"{_PEERS}:caller{suffix}@{reference}", many)

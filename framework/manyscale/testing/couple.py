@@ -65,7 +65,7 @@ def write_spec(
             for sender, some in conduits.items()
             for receiver in ([some] if isinstance(some, str) else some)
         ],
-        matching_timelines=y.MatchingTimelines(dict(matching)) if matching else None,
+        matching_timelines=[y.MatchingTimelines(a, b) for a, b in (matching or {}).items()],
     )
     config = y.Configuration(
         models=[model],

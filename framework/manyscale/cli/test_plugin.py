@@ -1,0 +1,39 @@
+"""`manyscale test-plugin`: the standard battery over the models of one distribution."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from manyscale.contract.refusal import Refused, nearest
+from manyscale.registry import registry
+
+
+@click.command("test-plugin")
+@click.argument("plugin")
+def command(plugin: str) -> None:
+    """Run the standard battery over every model that the installed PLUGIN offers."""
+    from manyscale.testing import battery
+
+    found = registry.load()
+    for broken in found.broken:
+        if broken.plugin == plugin:
+            raise Refused(f"Plugin {plugin} is BROKEN: {broken.reason}")
+    models = [entry.model for entry in found if entry.plugin == plugin]
+    if not models:
+        known = {entry.plugin for entry in found}
+        raise Refused(f"No plugin is called {plugin!r}.{nearest(plugin, known)}")
+    failed = 0
+    for check in (check for model in models for check in battery(model)):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                check(Path(folder))
+            except (AssertionError, Refused) as exc:
+                failed += 1
+                click.echo(f"FAILED {check}: {exc}")
+            else:
+                click.echo(f"passed {check}")
+    if failed:
+        raise Refused(f"{failed} checks of plugin {plugin} failed.")
