@@ -211,6 +211,22 @@ def test_mass_of_bulk_and_pipe_is_their_influx(half_space):
     assert half_space.lines[0].influx > 0.0
 
 
+@pytest.mark.parametrize("scheme", ["implicit_euler", "crank_nicolson", "bdf2"])
+def test_mass_error_does_not_grow_with_the_number_of_steps(scheme):
+    coupled = Coupled(
+        *pair(
+            {"bc_z": "fixed_left"},
+            {"scheme": scheme, "dt": 6.25, "t_end": 1e4},
+            {"diffusivity_pipe": 1e6 * D},
+            side=150 * A,
+            cells=6,
+            length=6400 * A,
+            points=64,
+        )
+    ).run()
+    assert abs(balance(coupled, 0.0)[0]) < 1e-12
+
+
 @pytest.mark.parametrize("exchange", ["response", "explicit"])
 @pytest.mark.parametrize("sub", ["implicit_euler", "crank_nicolson"])
 @pytest.mark.parametrize("scheme", ["implicit_euler", "crank_nicolson", "bdf2", "explicit"])

@@ -69,6 +69,7 @@ class _Hosted:
         self._configured: ScaleModel | None = None
         self._last_time: dict[str, float] = {}
         self._samples = any(port.overlay for port in model.ports.values())
+        self._loops = any(port.operator in ("o_i", "s") for port in model.ports.values())
         self._universe: dict[int | None, Settings] = {}
 
     def run(self) -> None:
@@ -95,7 +96,7 @@ class _Hosted:
                 self.recorder.take(effect.port, effect.time, effect.messages)
         if self.recorder is not None:
             self.recorder.close()
-        self.telemetry.tell(max(self._last_time.values(), default=0.0), telemetry.DONE)
+        self.telemetry.tell(telemetry.DONE)
 
     def failed(self, exc: Exception) -> str:
         """Return the sentence for a failure, and leave it for whoever watches the run."""
@@ -106,7 +107,7 @@ class _Hosted:
         sentence = f"{where}: {kind}{exc}"
         record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
         Path(telemetry.FAILURE_FILE).write_text(json.dumps(record))
-        self.telemetry.tell(0.0, telemetry.FAILED)
+        self.telemetry.tell(telemetry.FAILED)
         if self.recorder is not None:
             self.recorder.close()
         return sentence
@@ -132,7 +133,7 @@ class _Hosted:
             self._overlay = overlay
             self._configured = self.model.with_settings(self._settings())
             time = self._configured.scales().time
-            if time is not None and not self.plug.lengths.keys() & _called_on(self.model):
+            if time is not None and self._loops:
                 self.telemetry.until(time.extent)
         return self._configured
 
@@ -175,10 +176,6 @@ class _Hosted:
             else:
                 message.settings = self._universe.get(slot)
         self.instance.send(effect.port, message, slot)
-
-
-def _called_on(model: type[ScaleModel]) -> set[str]:
-    return {name for name, port in model.ports.items() if port.operator == "f_init"}
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ class Telemetry:
             self._memory = mmap.mmap(file.fileno(), _LAYOUT.size)
         self._started = time.time()
         self._turns = 0
-        self._end = 0.0
-        self.tell(0.0, STARTING)
+        self._now = self._end = 0.0
+        self.tell(STARTING)
 
     def until(self, end: float) -> None:
         """Say at what simulated time this instance will be done, as far as it knows."""
@@ -46,11 +46,12 @@ class Telemetry:
     def turn(self, now: float) -> None:
         """Count a turn that ended at simulated time `now`."""
         self._turns += 1
-        self.tell(now, RUNNING)
+        self._now = now
+        self.tell(RUNNING)
 
-    def tell(self, now: float, phase: int) -> None:
+    def tell(self, phase: int) -> None:
         """Write the standing."""
-        record = (now, self._end, self._started, time.time(), self._turns, phase)
+        record = (self._now, self._end, self._started, time.time(), self._turns, phase)
         _LAYOUT.pack_into(self._memory, 0, *record)
 
 

@@ -156,7 +156,8 @@ def hold(pipe: Pipe, amounts: Floats, around: Surroundings, shift: float, march:
 
 
 def _theta_step(amounts: Floats, rate: Floats, drive: Floats, theta: float) -> Floats:
-    return np.asarray((amounts * (1.0 - (1.0 - theta) * rate) + drive) / (1.0 + theta * rate))
+    # As an increment: a rounded factor on `amounts` would lose mass steadily.
+    return np.asarray(amounts + (drive - rate * amounts) / (1.0 + theta * rate))
 
 
 def _influx(pipe: Pipe, means: Floats, dt: float) -> float:

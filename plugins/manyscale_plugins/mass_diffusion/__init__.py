@@ -188,7 +188,7 @@ class MassDiffusion(ms.ScaleModel):
         return state.but(
             step=state.step + 1,
             amounts=amounts,
-            before=state.amounts if following.before else None,
+            before=state.amounts if following.kept else None,
             sources=sources,
             c_now=c_now,
             c_pred=c_pred,

@@ -20,24 +20,24 @@ from manyscale_plugins.mass_diffusion.modes import Box, Floats
 class Weights(NamedTuple):
     """One step of a scheme for one coefficient u, with w = D dt (eigenvalue of -lap) [1].
 
-    u_new = ((old - old_rate w) u + before u_before + dt (source S + source_before S_before))
-            / (now + now_rate w), where S is the time mean of the source over the step.
+    u_new = u + (kept (u - u_before) - rate w u + dt (source S + source_before S_before))
+                / (now + implicit w), where S is the time mean of the source over the step.
+    As an increment: a factor 1/(1 + w) on u would lose the same digit of mass in every step.
     """
 
-    old: float
-    old_rate: float
-    before: float
+    rate: float
+    kept: float
     now: float
-    now_rate: float
+    implicit: float
     source: float
     source_before: float
 
 
-IMPLICIT_EULER = Weights(1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0)
-CRANK_NICOLSON = Weights(1.0, 0.5, 0.0, 1.0, 0.5, 1.0, 0.0)
-EXPLICIT = Weights(1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0)
-BDF2 = Weights(2.0, 0.0, -0.5, 1.5, 1.0, 1.5, -0.5)
-STAY = Weights(1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+IMPLICIT_EULER = Weights(1.0, 0.0, 1.0, 1.0, 1.0, 0.0)
+CRANK_NICOLSON = Weights(1.0, 0.0, 1.0, 0.5, 1.0, 0.0)
+EXPLICIT = Weights(1.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+BDF2 = Weights(1.0, 0.5, 1.5, 1.0, 1.5, -0.5)
+STAY = Weights(0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
 def weights(scheme: str, step: int) -> Weights:
@@ -111,8 +111,8 @@ def influx_of_step(weight: Weights, dt: float, rates: tuple[float, float], last:
 
     `rates` are the inflows [mol/s] before and after the step, `last` the influx of the step before.
     """
-    now = weight.old_rate * rates[0] + weight.now_rate * rates[1]
-    return (dt * now - weight.before * last) / weight.now
+    rate = (weight.rate - weight.implicit) * rates[0] + weight.implicit * rates[1]
+    return (dt * rate + weight.kept * last) / weight.now
 
 
 def _contract(amounts: Floats, factors: list[Floats]) -> float:
@@ -126,7 +126,7 @@ def response(lines: Lines, box: Box, weight: Weights, diffusivity: float, dt: fl
     wx, wy, wz = (diffusivity * dt * modes.eigenvalues(axis) for axis in box)
     found = np.zeros((len(lines.cells), wz.size))
     for i, rate in enumerate(wx):
-        gain = weight.source * dt / (weight.now + weight.now_rate * (rate + wy[:, None] + wz))
+        gain = weight.source * dt / (weight.now + weight.implicit * (rate + wy[:, None] + wz))
         for line in range(len(found)):
             square = lines.x[line, i] ** 2 * lines.y[line] ** 2
             found[line] += (square[:, None] * gain).sum(axis=0)
@@ -163,8 +163,8 @@ def advance(
         lines.x,
         lines.y,
         *eigenvalues,
-        tuple(this[:5]),
-        tuple(following[:5]),
+        tuple(this[:4]),
+        tuple(following[:4]),
     )
     count = len(lines.cells)
     total = np.add.reduce(seen, axis=0)
@@ -188,8 +188,8 @@ def _sweep_rows(
     count = px.shape[0]
     new = np.empty_like(u)
     seen = np.zeros((nx, 2 * count, nz))
-    a, a_rate, a_before, a_now, a_now_rate = this
-    b, b_rate, b_before, b_now, b_now_rate = following
+    rate, kept, now, implicit = this
+    next_rate, next_kept, next_now, next_implicit = following
     later = np.empty(nz)
     push = np.empty(nz)
     for i in range(nx):
@@ -203,10 +203,12 @@ def _sweep_rows(
                     later[k] += weight * carried[line, k]
             for k in range(nz):
                 w = wx[i] + wy[j] + wz[k]
-                value = (a - a_rate * w) * u[i, j, k] + a_before * before[i, j, k] + push[k]
-                value /= a_now + a_now_rate * w
-                ahead = (b - b_rate * w) * value + b_before * u[i, j, k] + later[k]
-                later[k] = ahead / (b_now + b_now_rate * w)
+                here = u[i, j, k]
+                gain = kept * (here - before[i, j, k]) + push[k] - rate * w * here
+                gain /= now + implicit * w
+                value = here + gain
+                ahead = next_kept * gain + later[k] - next_rate * w * value
+                later[k] = value + ahead / (next_now + next_implicit * w)
                 new[i, j, k] = value
             for line in range(count):
                 weight = px[line, i] * py[line, j]
