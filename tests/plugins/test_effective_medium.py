@@ -2,10 +2,9 @@
 
 import math
 
+import manyscale as ms
 import pytest
 from manyscale_plugins.effective_medium import EffectiveMedium, kernel
-
-import manyscale as ms
 
 
 @pytest.mark.parametrize(

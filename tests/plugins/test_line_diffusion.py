@@ -5,12 +5,11 @@ Lengths in nm and times in s: with D = 1e-18 m2/s and a = 1e-9 m, a2/D is one se
 
 import math
 
+import manyscale as ms
 import numpy as np
 import pytest
 from manyscale_plugins.line_diffusion import LineDiffusion, exact, kernel
 from manyscale_plugins.mass_diffusion import MassDiffusion, modes
-
-import manyscale as ms
 
 A, D = 1e-9, 1e-18
 EFFECTIVE = [
@@ -47,8 +46,7 @@ class Coupled:
         now = self.bulk.clock(self.state).now
         samples = self.bulk.o_i(self.state)["sample_out"]
         self.lines = [
-            self._pass(now, kept, sample)
-            for kept, sample in zip(self.lines, samples, strict=True)
+            self._pass(now, kept, sample) for kept, sample in zip(self.lines, samples, strict=True)
         ]
         sent = [self._sent(line) for line in self.lines]
         self.state = self.bulk.s(self.state, ms.Received({"line_in": sent}))
@@ -128,9 +126,7 @@ def test_long_waves_reach_the_hart_limit(outer, ratio, value):
 
 
 @pytest.mark.parametrize(("outer", "ratio", "wavenumber", "value"), EFFECTIVE)
-def test_effective_diffusivity_from_the_decay_of_the_coupled_mode(
-    outer, ratio, wavenumber, value
-):
+def test_effective_diffusivity_from_the_decay_of_the_coupled_mode(outer, ratio, wavenumber, value):
     assert decaying(outer, ratio, wavenumber)[0] == pytest.approx(value, rel=1e-2)
 
 

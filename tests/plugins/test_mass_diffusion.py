@@ -2,12 +2,11 @@
 
 import math
 
+import manyscale as ms
 import numpy as np
 import pytest
 from manyscale_plugins.mass_diffusion import MassDiffusion, kernel, lines, modes
 from scipy import special
-
-import manyscale as ms
 
 BOUNDARIES = ("periodic", "no_flux", "fixed_left", "fixed_both")
 SCHEMES = ("implicit_euler", "crank_nicolson", "bdf2", "explicit")
@@ -90,9 +89,7 @@ def test_order_in_time_from_exact_decay(scheme, order):
 
 
 def test_bulk_alone_follows_erfc():
-    model = slab(
-        nz=512, lz=2e-6, scheme="bdf2", dt=25.0, t_end=1e4, c_left=1.0, c_initial=0.0
-    )
+    model = slab(nz=512, lz=2e-6, scheme="bdf2", dt=25.0, t_end=1e4, c_left=1.0, c_initial=0.0)
     reached = field(model)
     found = np.interp(400e-9, reached["z"], reached["c"][0, 0])
     assert found == pytest.approx(0.00468, abs=1e-5)
@@ -186,7 +183,9 @@ def test_refusals(settings, sentence):
 
 def test_close_lines_are_refused_across_the_periodic_face():
     rows = [[0.5e-9, 2.5e-9], [8.5e-9, 2.5e-9]]
-    sentence = r"lines 0 and 1 .* 2e-09 m apart, less than .* 4e-09 m: shorten dt to at most 0\.25 s"
+    sentence = (
+        r"lines 0 and 1 .* 2e-09 m apart, less than .* 4e-09 m: shorten dt to at most 0\.25 s"
+    )
     with pytest.raises(ValueError, match=sentence):
         started(slots=2, line_xy=rows)
     started(slots=2, line_xy=rows, dt=0.25)

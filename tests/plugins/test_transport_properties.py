@@ -2,10 +2,9 @@
 
 import math
 
+import manyscale as ms
 import pytest
 from manyscale_plugins.transport_properties import TransportProperties, kernel
-
-import manyscale as ms
 
 
 def outputs(model, lines):

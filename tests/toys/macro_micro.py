@@ -13,7 +13,9 @@ class Bulk(ms.ScaleModel):
 
     cores = ms.O_I(slots=True, c=Field("concentration", "mol/m3", "x=cells"))
     relaxed = ms.S(
-        slots=True, c=Field("concentration", "mol/m3", "x=cells"), mid=Field("concentration", "mol/m3")
+        slots=True,
+        c=Field("concentration", "mol/m3", "x=cells"),
+        mid=Field("concentration", "mol/m3"),
     )
     final = ms.O_F(c=Field("concentration", "mol/m3", "core x"))
 

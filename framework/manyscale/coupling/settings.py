@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from manyscale.contract.model import ScaleModel
@@ -20,9 +20,14 @@ def instances(coupling: Coupling, component: str) -> list[str]:
     return names
 
 
-def settings_of(coupling: Coupling, instance: str, known: Iterator[str] | Any) -> dict[str, Any]:
-    """Return the values that one instance would be given, most specific first."""
-    values = coupling.settings
+def settings_of(
+    coupling: Coupling,
+    instance: str,
+    known: Iterable[str],
+    overlay: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the values one instance is given: most specific first, overlays before the spec."""
+    values = {**coupling.settings, **(overlay or {})}
     found = {}
     for name in known:
         for prefix in _prefixes(instance):

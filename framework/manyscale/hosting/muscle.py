@@ -19,6 +19,7 @@ from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Begin, Mark, Plug, Receive, Record, Send, drive
+from manyscale.hosting.mailbox import ended_early
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder, ports_to_record
 
@@ -123,7 +124,7 @@ class _Hosted:
         wanted = instance.get_setting("record", "str", default="")
         plug.recorded = ports_to_record(self.model, wanted, plug.instance)
         if plug.recorded:
-            self.recorder = Recorder(Path(STORE), self.model, plug.instance)
+            self.recorder = Recorder(Path(STORE), self.model, plug.instance, plug.recorded)
 
     def _begin(self) -> ScaleModel | None:
         if not self.instance.reuse_instance():
@@ -157,12 +158,8 @@ class _Hosted:
         except RuntimeError as exc:
             if "was closed while" not in str(exc):
                 raise
-            last = self._last_time.get(name)
-            when = "before it sent anything" if last is None else f"after t = {last:g} s"
-            raise Refused(
-                f"{self.plug.instance}.{name}: the sender ended {when} and this model goes on;"
-                " let both end at the same time, or put a time bridge between."
-            ) from None
+            sentence = ended_early(self.plug.instance, name, self._last_time.get(name))
+            raise Refused(sentence) from None
         self._last_time[name] = message.timestamp
         return Wire(message.timestamp, message.next_timestamp, message.data)
 

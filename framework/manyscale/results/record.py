@@ -43,12 +43,14 @@ def ports_to_record(model: type[ScaleModel], setting: str, instance: str) -> fro
 class Recorder:
     """Writes what the ports of one instance show."""
 
-    def __init__(self, path: Path, model: type[ScaleModel], instance: str) -> None:
+    def __init__(
+        self, path: Path, model: type[ScaleModel], instance: str, ports: frozenset[str]
+    ) -> None:
         import netCDF4
 
         if path.exists():
             raise Refused(f"{path} exists; recordings are not overwritten.")
-        self._model = model
+        self._model, self.ports = model, ports
         self._store = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._store.setncatts(
             {"instance": instance, "model": model.name, "model_version": model.version}

@@ -61,8 +61,8 @@ class EffectiveMedium(ms.ScaleModel):
         return {"effective": {"diffusivity": state.diffusivity}}
 
     def scales(self) -> ms.Scales:
-        """Return none: a property has no scale of its own."""
-        return ms.Scales()
+        """Return a time of zero: algebraic, and a property of a point."""
+        return ms.Scales(time=ms.Scale(0.0, 0.0))
 
 
 @ms.hookimpl

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse, special
 from scipy.sparse import linalg
 
+from manyscale_plugins.effective_medium import kernel as mixture
+
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 
 def hart(fraction: float, ratio: float) -> float:
     """Effective diffusivity / D when lines of D_p/D = `ratio` fill `fraction` of the crystal."""
-    return (1.0 - fraction) + fraction * ratio
+    return mixture.hart(fraction, 1.0, ratio)
 
 
 def effective_diffusivity(wavenumber: float, outer: float, ratio: float) -> float:
@@ -69,7 +71,7 @@ def isolated_pipe(depth: Floats, ratio: float, time: float) -> Floats:
 
     excess = _invert_laplace(transform, time) * np.exp(-(k**2) * time)
     waves = np.sin(np.multiply.outer(depth, k))
-    return _crystal(depth, time) + 2.0 / np.pi * (waves * measure * excess).sum(axis=-1)
+    return _crystal(depth, time) + 2.0 / np.pi * np.asarray((waves * measure * excess).sum(axis=-1))
 
 
 def fisher_pipe(depth: Floats, ratio: float, time: float) -> Floats:

@@ -7,6 +7,8 @@ import numpy as np
 from manyscale import Array, Clock, Field, Ge, Gt, Le
 
 if TYPE_CHECKING:
+    from manyscale import testing
+
     from manyscale_plugins.mass_diffusion.modes import Box
 
 Boundary = Literal["periodic", "no_flux", "fixed_left", "fixed_both"]
@@ -215,6 +217,16 @@ class MassDiffusion(ms.ScaleModel):
         return ms.Scales(
             time=ms.Scale(self.dt, self.t_end), length=ms.Scale(min(cells), max(sides))
         )
+
+    @classmethod
+    def example(cls) -> "testing.Example":
+        """Return a line whose points are the cells in z, as `line_in` expects."""
+        from manyscale import testing
+
+        z = (np.arange(8) + 0.5) * 1e-8
+        line = {"q_line": np.full(8, 1e-18), "c_line": np.ones(8), "s": z, "influx": 0.0}
+        sizes = {"nx": 6, "ny": 6, "nz": 8, "lz": 8e-8, "scheme": "bdf2", "dt": 0.25, "t_end": 1.0}
+        return testing.Example(settings=sizes, messages={"line_in": line})
 
     def _box(self) -> "Box":
         from manyscale_plugins.mass_diffusion.modes import Axis

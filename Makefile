@@ -1,0 +1,61 @@
+# The words of this project. `make demo` and `make test` need nothing but Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNS ?= .demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check coupled bench nightly docs fmt
+
+help:
+	@echo "make demo      watch a crystal and its dislocations diffuse together"
+	@echo "make test      all tests"
+	@echo "make check     formatting, lint, types, the house"
+	@echo "make coupled   only the tests that launch MUSCLE3"
+	@echo "make bench     measurements, printed as ratios"
+	@echo "make nightly   long repetitions and full matrices"
+	@echo "make docs      build the documentation"
+	@echo "make fmt       format the code"
+
+.venv/.core: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "manyscale needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.test: .venv/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/.docs: .venv/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+demo: .venv/.core
+	@mkdir -p $(RUNS)
+	cd $(RUNS) && ../$(BIN)/manyscale run ../coupling_specs/pipe_diffusion --time-limit 600
+
+test: .venv/.test
+	$(BIN)/python -m pytest -m 'not nightly'
+
+check: .venv/.test
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+coupled: .venv/.test
+	$(BIN)/python -m pytest -m 'coupled and not nightly'
+
+bench: .venv/.core
+	$(BIN)/python benchmarks/messages.py
+	$(BIN)/python benchmarks/pipe_diffusion.py
+
+nightly: .venv/.test
+	$(BIN)/python -m pytest
+
+docs: .venv/.docs
+	$(BIN)/python -m sphinx -W -b html docs docs/_build
+
+fmt: .venv/.test
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
