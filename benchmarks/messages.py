@@ -10,11 +10,11 @@ import statistics
 import tempfile
 from pathlib import Path
 
-import echo
 import numpy as np
 import ymmsl
 from ymmsl import v0_2 as y
 
+import echo
 from manyscale.launching.local import launch
 from manyscale.testing import Component, write_spec
 

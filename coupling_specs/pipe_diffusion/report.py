@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from manyscale.results.report import Row
 from manyscale.results.run import Run
 from manyscale_plugins.line_diffusion import exact

@@ -2,8 +2,9 @@
 
 import math
 
-import manyscale as ms
 import pytest
+
+import manyscale as ms
 from manyscale_plugins.effective_medium import EffectiveMedium, kernel
 
 

@@ -5,9 +5,10 @@ Lengths in nm and times in s: with D = 1e-18 m2/s and a = 1e-9 m, a2/D is one se
 
 import math
 
-import manyscale as ms
 import numpy as np
 import pytest
+
+import manyscale as ms
 from manyscale_plugins.line_diffusion import LineDiffusion, exact, kernel
 from manyscale_plugins.mass_diffusion import MassDiffusion, modes
 

@@ -2,11 +2,12 @@
 
 import math
 
-import manyscale as ms
 import numpy as np
 import pytest
-from manyscale_plugins.mass_diffusion import MassDiffusion, kernel, lines, modes
 from scipy import special
+
+import manyscale as ms
+from manyscale_plugins.mass_diffusion import MassDiffusion, kernel, lines, modes
 
 BOUNDARIES = ("periodic", "no_flux", "fixed_left", "fixed_both")
 SCHEMES = ("implicit_euler", "crank_nicolson", "bdf2", "explicit")

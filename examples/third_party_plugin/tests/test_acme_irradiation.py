@@ -4,8 +4,9 @@ from pathlib import Path
 
 import manyscale as ms
 import pytest
-from acme_irradiation import IrradiatedProperties, kernel
 from manyscale import testing
+
+from acme_irradiation import IrradiatedProperties, kernel
 
 
 @pytest.mark.parametrize("check", testing.battery(IrradiatedProperties), ids=str)

@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 DTYPES = ("float64", "float32", "int64", "int32", "bool", "str")
 RESERVED = frozenset({"time", "next_time", "window", "iteration", "fields", "meshes"})
+_SMALL = 1024
 _SCALARS: dict[str, type] = {"f": float, "i": int, "b": bool, "s": str}
 
 
@@ -156,9 +157,15 @@ def _compare_axes(
 
 def all_finite(array: Array) -> bool:
     """Return whether no element is NaN or infinite, in one pass without a temporary array."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        # a finite sum proves finite terms; an overflow of large finite ones is looked at again
-        return bool(np.isfinite(np.add.reduce(array, axis=None))) or bool(np.isfinite(array).all())
+    # a finite sum proves finite terms; where finite ones overflow, each is looked at
+    if array.size < _SMALL:
+        flat = array.ravel()
+        finite = math.isfinite(flat.dot(flat))
+    else:
+        # not dot: its threads would go on spinning beside the neighbours
+        with np.errstate(invalid="ignore", over="ignore"):
+            finite = math.isfinite(np.add.reduce(array, axis=None))
+    return finite or bool(np.isfinite(array).all())
 
 
 def _not_finite(array: Array) -> str:

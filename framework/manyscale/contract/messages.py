@@ -13,7 +13,10 @@ Messages = Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 """What o_i and o_f return: a message by port, or a list of them for a port with slots."""
 
 
-@dataclass(frozen=True, slots=True)
+_NO_MESHES: Mapping[str, Geometry] = {}
+
+
+@dataclass(slots=True)
 class Contact:
     """One message as an operator sees it: `received.wall.temperature`, `received.wall.time`."""
 
@@ -22,7 +25,7 @@ class Contact:
     fields: Mapping[str, Any]
     window: int | None = None
     iteration: int = 0
-    meshes: Mapping[str, Geometry] = field(default_factory=dict)
+    meshes: Mapping[str, Geometry] = field(default_factory=lambda: _NO_MESHES)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -121,7 +121,7 @@ class Network:
         try:
             while any(self._advance(node) for node in self._nodes):
                 pass
-            stuck = [f"{n.name} is {n.plug.doing}" for n in self._nodes if not n.done]
+            stuck = [f"{n.name} is {n.plug.position()}" for n in self._nodes if not n.done]
             if stuck:
                 raise Refused(f"Deadlock in {self._coupling.name}: {'; '.join(stuck)}.")
         finally:
@@ -141,7 +141,7 @@ class Network:
             answer: Any = None
             effect = node.effect
             if isinstance(effect, Receive):
-                node.plug.doing = f"waiting for {effect.port}"
+                node.plug.doing = f"receiving {effect.port}"
                 answer = node.mailbox.receive(effect.port, effect.slot)
                 if answer is None:
                     return moved
@@ -167,7 +167,7 @@ class Network:
         except StopIteration:
             node.effect = None
         except Refused as exc:
-            where = f"{self._coupling.name}: {node.name} ({node.plug.doing})"
+            where = f"{self._coupling.name}: {node.name} ({node.plug.position()})"
             raise Refused(f"{where}: {exc}") from None
 
     def _configured(self, node: _Node) -> ScaleModel:

@@ -30,6 +30,11 @@ class Plug:
     recorded: frozenset[str] = frozenset()
     read_only: bool = False
     doing: str = "starting"
+    at: float | None = None
+
+    def position(self) -> str:
+        """Return what the instance is doing, and at which simulated time."""
+        return self.doing if self.at is None else f"{self.doing} at t = {self.at:g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ def drive(plug: Plug) -> Loop:
 def _one_pass(unit: _Instance, memory: Memory) -> Loop:
     model, plug = unit.model, unit.plug
     keep = freeze if plug.read_only else _as_it_is
-    plug.doing = "receiving on F_INIT"
+    plug.doing, plug.at = "receiving on F_INIT", None
     received = yield from unit.receive("f_init")
     contacts = list(_contacts(received))
     envelope = max((Envelope(c.window, c.iteration) for c in contacts if c.window is not None),
@@ -212,23 +217,23 @@ def _one_pass(unit: _Instance, memory: Memory) -> Loop:
     time = max((c.time for c in contacts if c.time > float("-inf")), default=0.0)
     slots = {n: k for n, k in plug.lengths.items() if k is not None}
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
-    plug.doing = f"f_init at t = {time:g} s"
+    plug.doing, plug.at = "f_init", time
     state = keep(model.f_init(Start(time, seed_of(plug.run_seed, plug.instance), slots, kept),
                               received))  # fmt: skip
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else Envelope(clock.window, clock.iteration)
-        plug.doing = f"o_i at t = {clock.now:g} s"
+        plug.doing, plug.at = "o_i", clock.now
         yield from unit.send("o_i", model.o_i(state), clock, turn, state)
         received = yield from unit.receive("s", clock.timeline)
         _refuse_out_of_step(plug.instance, clock, received)
-        plug.doing = f"s from t = {clock.now:g} s"
+        plug.doing = "s"
         state = keep(model.s(state, received))
         now = model.clock(state).now
         if now != clock.to and not clock.open:
             raise Refused(f"{plug.instance}: s landed at {now!r} s, promised {clock.to!r} s.")
         yield Mark(now, state, False)
-    plug.doing = f"o_f at t = {clock.now:g} s"
+    plug.doing, plug.at = "o_f", clock.now
     yield from _last_record(unit, state, clock)
     yield from unit.send("o_f", model.o_f(state), clock, envelope, state)
     memory.trial = state if model.keeps_state else None

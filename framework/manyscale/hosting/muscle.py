@@ -103,7 +103,7 @@ class _Hosted:
         """Return the sentence for a failure, and leave it for whoever watches the run."""
         victim = not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
         run = Path.cwd().parents[2].name if len(Path.cwd().parents) > 2 else ""
-        where = f"{run}: {self.plug.instance} ({self.plug.doing})".removeprefix(": ")
+        where = f"{run}: {self.plug.instance} ({self.plug.position()})".removeprefix(": ")
         kind = "" if isinstance(exc, Refused) else f"{type(exc).__name__}: "
         sentence = f"{where}: {kind}{exc}"
         record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
@@ -152,7 +152,7 @@ class _Hosted:
         # who sends overlays hears from many universes, everybody else from one
         many = self._samples and port.operator == "s"
         hear = self.instance.receive_with_settings if many else self.instance.receive
-        self.plug.doing = f"waiting for {name}"
+        self.plug.doing = f"receiving {name}"
         try:
             message = hear(name, slot)
         except RuntimeError as exc:

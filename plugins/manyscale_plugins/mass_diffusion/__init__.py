@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import manyscale as ms
 import numpy as np
+
+import manyscale as ms
 from manyscale import Array, Clock, Field, Ge, Gt, Le
 
 if TYPE_CHECKING:
     from manyscale import testing
-
     from manyscale_plugins.mass_diffusion.modes import Box
 
 Boundary = Literal["periodic", "no_flux", "fixed_left", "fixed_both"]

@@ -8,10 +8,11 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from acme_irradiation import kernel
 from manyscale.results.report import Row
 from manyscale.results.run import Run
 from scipy.special import erfc
+
+from acme_irradiation import kernel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,9 @@ def rows(run: Run) -> list[Row]:
     for share in (0.25, 0.5, 1.0):
         computed = float(np.interp(share * depth, z, c))
         exact = bulk.c_left * math.erfc(share)
-        found.append(Row(f"c at z = {share:g} x 2 sqrt(D t)", computed, exact, 2e-3, "mol/m3", CRANK))
+        found.append(
+            Row(f"c at z = {share:g} x 2 sqrt(D t)", computed, exact, 2e-3, "mol/m3", CRANK)
+        )
     off = float(abs(c - bulk.c_left * erfc(z / depth)).max())
     found.append(Row("largest deviation of the profile", off, 0.0, 1e-3, "mol/m3", CRANK, True))
     uptake = 2.0 * bulk.c_left * math.sqrt(D * bulk.t_end / math.pi) * bulk.lx * bulk.ly
