@@ -105,9 +105,10 @@ def test_every_hook_is_documented_and_used_twice():
 
 def test_declaring_is_cheap():
     code = (
-        "import sys; from manyscale.registry import registry; from manyscale.cli import list_models;"
+        "import sys; from manyscale.registry import registry;"
+        "from manyscale.cli import list_models, show;"
         "assert registry.load().models and not registry.load().broken;"
-        "heavy = {'numba', 'mpi4py', 'libmuscle', 'scipy', 'matplotlib', 'pint', 'xarray', 'ymmsl'};"
+        "heavy = {'numba', 'mpi4py', 'libmuscle', 'scipy', 'matplotlib', 'pint', 'ymmsl'};"
         "print(*heavy & sys.modules.keys())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

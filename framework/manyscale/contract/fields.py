@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 DTYPES = ("float64", "float32", "int64", "int32", "bool", "str")
 RESERVED = frozenset({"time", "next_time", "window", "iteration", "fields", "meshes"})
-_SMALL = 1024
+_FEW = 32  # numbers that are looked at one by one
 _SCALARS: dict[str, type] = {"f": float, "i": int, "b": bool, "s": str}
 
 
@@ -157,14 +157,11 @@ def _compare_axes(
 
 def all_finite(array: Array) -> bool:
     """Return whether no element is NaN or infinite, in one pass without a temporary array."""
+    if array.size <= _FEW:
+        return all(map(math.isfinite, array.ravel().tolist()))
     # a finite sum proves finite terms; where finite ones overflow, each is looked at
-    if array.size < _SMALL:
-        flat = array.ravel()
-        finite = math.isfinite(flat.dot(flat))
-    else:
-        # not dot: its threads would go on spinning beside the neighbours
-        with np.errstate(invalid="ignore", over="ignore"):
-            finite = math.isfinite(np.add.reduce(array, axis=None))
+    with np.errstate(invalid="ignore", over="ignore"):
+        finite = math.isfinite(np.add.reduce(array, axis=None))
     return finite or bool(np.isfinite(array).all())
 
 

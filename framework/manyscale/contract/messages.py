@@ -110,6 +110,8 @@ class Clock:
         if step >= steps:
             return cls(now, timeline=timeline)
         to = t0 + (step + 1) * dt
+        if not to > now:
+            raise Refused(_lost(dt, now))
         return cls(now, to, to if step + 1 < steps else None, timeline)
 
     @property
@@ -123,7 +125,11 @@ class Clock:
             return
         unit = max(abs(self.now), abs(self.to)) * 2.0**-52
         if abs(self.to - self.now) < 64.0 * unit:
-            raise Refused(
-                f"{instance}: a step of {self.to - self.now:g} s is lost in the time"
-                f" {self.now!r} s it is added to; start the clock nearer to zero."
-            )
+            raise Refused(f"{instance}: {_lost(self.to - self.now, self.now)}")
+
+
+def _lost(step: float, time: float) -> str:
+    return (
+        f"a step of {step:g} s is lost in the time {time!r} s it is added to;"
+        " start the clock nearer to zero."
+    )

@@ -16,6 +16,7 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused
 from manyscale.coupling.load import Coupling, load
 from manyscale.coupling.settings import checked_models, instances, settings_of
+from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Effect, Mark, Plug, Receive, Record, Send, drive
 from manyscale.hosting.mailbox import SETTINGS_IN, Mailbox, Queues
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
@@ -142,7 +143,7 @@ class Network:
             effect = node.effect
             if isinstance(effect, Receive):
                 node.plug.doing = f"receiving {effect.port}"
-                answer = node.mailbox.receive(effect.port, effect.slot)
+                answer = self._receive(node, effect)
                 if answer is None:
                     return moved
             elif isinstance(effect, Send):
@@ -161,14 +162,22 @@ class Network:
             self._step(node, answer)
         return moved
 
+    def _receive(self, node: _Node, effect: Receive) -> Wire | None:
+        try:
+            return node.mailbox.receive(effect.port, effect.slot)
+        except Refused as exc:
+            raise Refused(self._place(node, exc)) from None
+
     def _step(self, node: _Node, answer: Any) -> None:
         try:
             node.effect = node.loop.send(answer)
         except StopIteration:
             node.effect = None
         except Refused as exc:
-            where = f"{self._coupling.name}: {node.name} ({node.plug.position()})"
-            raise Refused(f"{where}: {exc}") from None
+            raise Refused(self._place(node, exc)) from None
+
+    def _place(self, node: _Node, exc: Refused) -> str:
+        return f"{self._coupling.name}: {node.name} ({node.plug.position()}): {exc}"
 
     def _configured(self, node: _Node) -> ScaleModel:
         """Return the node's model with the settings of this pass."""

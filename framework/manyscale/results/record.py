@@ -106,7 +106,10 @@ class Recorder:
             chunks = None
             if kind is not str:
                 chunks = (1,) * len(outer) + tuple(max(1, n) for n in np.shape(value))
-            variable = group.createVariable(name, kind, outer + inner, chunksizes=chunks)
+            gap = np.nan if kind in ("f8", "f4") else None
+            variable = group.createVariable(
+                name, kind, outer + inner, chunksizes=chunks, fill_value=gap
+            )
         variable.setncatts(attributes)
 
 

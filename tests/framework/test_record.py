@@ -1,0 +1,69 @@
+"""What is recorded can be opened with units and coordinates."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import manyscale as ms
+from manyscale import Field
+from manyscale.results.record import Recorder, open_record, ports_to_record
+
+
+class Source(ms.ScaleModel):
+    """Shows fields of every kind."""
+
+    front = ms.O_I(
+        slots=True,
+        c=Field("concentration", "mol/m3", "z"),
+        z=Field("length", "m", "z"),
+        n=Field("count", dtype="int64"),
+        note=Field("identity", dtype="str"),
+        on=Field("count", "1", "z", dtype="bool"),
+    )
+    end = ms.O_F(x=Field("number", "1", "a=3 b"), wild=Field("number", "1", "..."))
+    inward = ms.S(x=Field("number"))
+
+
+def message(time, slot):
+    z = np.linspace(0.0, 1.0, 4)
+    return {"c": z * time + slot, "z": z, "n": slot, "note": f"s{slot}", "on": z > 0.5}
+
+
+def test_rows_slots_units_and_coordinates(tmp_path):
+    path = tmp_path / "record.nc"
+    recorder = Recorder(path, Source, "source", frozenset({"front", "end"}))
+    for time in (0.0, 0.5):
+        recorder.take("front", time, [message(time, 0), message(time, 1)])
+    # readable before it is closed: a killed run keeps what it had
+    assert open_record(path, "front").sizes["time"] == 2
+    recorder.take("end", 1.0, [{"x": np.ones((3, 2)), "wild": np.zeros((2, 2))}])
+    recorder.take("end", 2.0, [{"x": np.ones((3, 4)), "wild": np.zeros((2, 2))}])
+    recorder.close()
+    front = open_record(path, "front")
+    assert front.c.dims == ("time", "slot", "z")
+    assert front.c.attrs == {"units": "mol/m3", "long_name": "concentration"}
+    np.testing.assert_array_equal(front.z, np.linspace(0.0, 1.0, 4))
+    assert front.time.attrs["units"] == "s"
+    assert float(front.c.sel(time=0.5, slot=1, z=1.0)) == 1.5
+    assert front.note.values[1, 1] == "s1"
+    assert front.on.values[0, 0].tolist() == [0, 0, 1, 1]
+    end = open_record(path, "end")
+    assert end.x.shape == (2, 3, 4)
+    assert np.isnan(end.x.values[0, 0, 2:]).all()
+    tree = xr.open_datatree(path, decode_times=False)
+    assert tree.attrs["instance"] == "source"
+    tree.close()
+
+
+def test_a_store_is_not_overwritten(tmp_path):
+    (tmp_path / "record.nc").write_text("precious")
+    with pytest.raises(ms.Refused, match="recordings are not overwritten"):
+        Recorder(tmp_path / "record.nc", Source, "source", frozenset())
+    assert (tmp_path / "record.nc").read_text() == "precious"
+
+
+def test_only_sending_ports_are_recorded():
+    assert ports_to_record(Source, "front; end", "s") == {"front", "end"}
+    assert ports_to_record(Source, "", "s") == frozenset()
+    with pytest.raises(ms.Refused, match="'inward', which is no sending port"):
+        ports_to_record(Source, "inward", "s")
