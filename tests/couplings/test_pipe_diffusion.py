@@ -81,7 +81,8 @@ def one_line(R, kR, ratio, steps):
     dt = 2.0 / decay / steps
     shared = {"nz": 32, "lz": lz, "c_initial": 1.0, "initial": "cosine", "bc_z": "no_flux"}
     bulk = {"nx": cells, "ny": cells, "lx": side, "ly": side, "dt": dt, "t_end": dt * steps,
-            "scheme": "bdf2", "diffusivity": A**2, "line_xy": [[(cells // 2 + 0.5) * h] * 2]}  # fmt: skip
+            "scheme": "bdf2", "diffusivity": A**2,
+            "line_xy": [[(cells // 2 + 0.5) * h] * 2]}  # fmt: skip
     pipe = {"radius": A, "cell_size": h, "diffusivity_pipe": ratio * A**2,
             "diffusivity_bulk": A**2, "scheme": "crank_nicolson", "n_sub": 4}  # fmt: skip
     settings = {**shared, **{f"bulk.{k}": v for k, v in bulk.items()}}
@@ -144,19 +145,29 @@ def test_effective_diffusivity_of_the_coupled_run(spec, R, ratio, kR):
     assert found == pytest.approx(resolved, rel=0.01)
 
 
+CROWDED = [[x, 1.5625e-7] for x in (1.5625e-7, 1.6875e-7, 3.0625e-7, 4.5625e-7)]
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"pipe.nz": 128}, r"pipe\[0\].bulk_in at t = 0 s: c_now has 256 along z, expected 128"),
-        ({"bulk.lz": 1e-6}, "3.2e-06|1e-06"),
-        ({"bulk.line_xy": [[1e-7, 1e-7]] * 4}, "centre"),
+        ({"bulk.lz": 1e-6}, "3.2e-06 m long in 256 points, but the bulk is 1e-06 m long"),
+        ({"bulk.line_xy": [[1e-7, 1e-7]] * 4}, "not at a cell centre of the box: the nearest is"),
         ({"bulk.line_xy": [[1.5625e-7, 1.5625e-7]]}, "4 are connected"),
-        ({"bulk.t_end": 1e6}, "whole"),
-        ({"properties.temperature": -5.0}, "temperature is -5 K, expected >= 200 K, <= 2000 K"),
-        ({"pipe.cell_size": 2e-9}, "cell"),
-        ({"pipe.exchange": "explicit"}, "largest|at most|below"),
-        ({"bulk.initial": "cosine"}, "no_flux"),
-        ({"bulk.dt": 3.872e7 / 2}, "4 sqrt"),
+        ({"bulk.t_end": 1e6}, "not a whole number of steps"),
+        ({"properties.temperature": -5.0}, "temperature is -5 K, expected >= 200, <= 2000 K"),
+        ({"pipe.cell_size": 2e-9}, "r_e = 3.97012e-10 m, not larger than the line radius"),
+        (
+            {"pipe.cell_size": 2e-8},
+            "the cells of the bulk are 1.25e-08 m wide",
+        ),
+        (
+            {"pipe.exchange": "explicit"},
+            "unstable with a bulk step .* below 3101.42 s",
+        ),
+        ({"bulk.initial": "cosine"}, "needs no-flux ends in z"),
+        ({"bulk.line_xy": CROWDED}, "lines 0 and 1 .* less than 4 sqrt"),
     ],
 )
 def test_what_cannot_be_coupled_is_refused(settings, says):

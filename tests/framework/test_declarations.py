@@ -115,8 +115,8 @@ def test_steps_are_counted():
 
 
 def test_a_step_lost_in_its_time_is_refused():
-    with pytest.raises(ms.Refused, match="5e-15 s is lost in the time 86400.0 s"):
+    with pytest.raises(ms.Refused, match=r"5e-15 s is lost in the time 86400.0 s"):
         ms.Clock.steps(0, 1, 5e-15, 86400.0)
-    with pytest.raises(ms.Refused, match="md: a step of 1.01863e-10 s is lost"):
+    with pytest.raises(ms.Refused, match=r"md: a step of 1.01863e-10 s is lost"):
         ms.Clock(86400.0, 86400.0 + 1e-10).resolvable("md")
     ms.Clock(86400.0, 86400.001).resolvable("md")

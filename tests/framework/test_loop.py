@@ -121,7 +121,7 @@ class Needy(ms.ScaleModel):
 
 
 def test_a_required_port_must_be_connected():
-    with pytest.raises(ms.Refused, match="walker.given is not connected and not optional"):
+    with pytest.raises(ms.Refused, match=r"walker.given is not connected and not optional"):
         play(Needy(), [], lengths={})
 
 
@@ -162,7 +162,7 @@ def test_memory_with_windows_rewinds_and_commits():
     memory.trial = "b1"
     # called twice within one iteration: goes on from the trial
     assert memory.kept(Envelope(1, 1), "m") == "b1"
-    with pytest.raises(ms.Refused, match="window 0 was asked for after window 1"):
+    with pytest.raises(ms.Refused, match=r"window 0 was asked for after window 1"):
         memory.kept(Envelope(0, 0), "m")
 
 

@@ -6,7 +6,8 @@ import xarray as xr
 
 import manyscale as ms
 from manyscale import Field
-from manyscale.results.record import Recorder, open_record, ports_to_record
+from manyscale.contract.recording import ports_to_record
+from manyscale.results.record import Recorder, open_record
 
 
 class Source(ms.ScaleModel):

@@ -66,7 +66,7 @@ def test_two_models_of_one_name_are_an_error_that_names_both(monkeypatch):
 
 
 def test_an_unknown_model_gets_the_nearest_name():
-    with pytest.raises(ms.Refused, match="'mass_difusion'. Did you mean 'mass_diffusion'"):
+    with pytest.raises(ms.Refused, match=r"'mass_difusion'. Did you mean 'mass_diffusion'"):
         registry.load().find("mass_difusion")
 
 

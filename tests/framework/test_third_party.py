@@ -124,7 +124,12 @@ def test_whatever_breaks_stays_its_own_fault(code, reason, acme, tmp_path):
 def test_two_models_of_one_name_name_both_distributions(acme, tmp_path):
     distribution(tmp_path, "rival-labs", RIVAL)
     said = acme.refusal("show", "irradiated_properties", cwd=tmp_path, path=tmp_path)
-    for word in ("'irradiated_properties'", "acme-irradiation", "rival-labs", "uninstall one"):
+    for word in (
+        "'irradiated_properties'",
+        "acme-irradiation",
+        "rival-labs",
+        "uninstall all but one",
+    ):
         assert word in said
     listed = lines_of(acme.manyscale("list", cwd=tmp_path, path=tmp_path))
     assert "acme-irradiation" in listed["BROKEN"]

@@ -30,7 +30,7 @@ def command() -> None:
             soft_wrap=True,
         )
     for clash in found.clashes.values():
-        console.print(Text(f"BROKEN {clash}"), style="red", soft_wrap=True)
+        console.print(Text(f"BROKEN {registry.clash_of(clash)}"), style="red", soft_wrap=True)
 
 
 def _pattern(entry: registry.Entry) -> str:

@@ -21,18 +21,22 @@ def command(plugin: str) -> None:
     for broken in found.broken:
         if broken.plugin == plugin:
             raise Refused(f"Plugin {plugin} is BROKEN: {broken.reason}")
-    models = [entry.model for entry in found if entry.plugin == plugin]
+    for clash in found.clashes.values():
+        if any(plugin in (entry.plugin, entry.distribution) for entry in clash):
+            raise Refused(registry.clash_of(clash))
+    models = [entry.model for entry in found if plugin in (entry.plugin, entry.distribution)]
     if not models:
-        known = {entry.plugin for entry in found}
+        known = {name for entry in found for name in (entry.plugin, entry.distribution)}
         raise Refused(f"No plugin is called {plugin!r}.{nearest(plugin, known)}")
     failed = 0
     for check in (check for model in models for check in battery(model)):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 check(Path(folder))
-            except (AssertionError, Refused) as exc:
+            except Exception as exc:  # whatever a plugin does, the others are tested
                 failed += 1
-                click.echo(f"FAILED {check}: {exc}")
+                kind = "" if isinstance(exc, (AssertionError, Refused)) else type(exc).__name__
+                click.echo(f"FAILED {check}: {kind} {exc}")
             else:
                 click.echo(f"passed {check}")
     if failed:

@@ -13,7 +13,7 @@ class Refused(Exception):  # noqa: N818  a verdict, not a fault of the program
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?`, or the known words if none is near, or nothing."""
     words = sorted(set(known))
-    close = difflib.get_close_matches(word, words, n=1)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     if close:
         return f" Did you mean {close[0]!r}?"
     if not words:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from manyscale.contract.refusal import Refused
@@ -105,6 +106,8 @@ def _numbers(value: Any) -> list[float]:
 
 def _cast(wanted: Any, value: Any) -> Any:
     """Return value as the wanted type, None if it is another one."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if wanted is float:
         return float(value) if type(value) in (int, float) else None
     if wanted in (int, str, bool):

@@ -7,6 +7,7 @@ A spec is a folder (`model.ymmsl`, `settings.ymmsl`, and one file per machine su
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from manyscale.registry import registry
 from manyscale.registry.catalog import HOST
 
 PARTS = ("model.ymmsl", "settings.ymmsl")
+_UNKNOWN = re.compile(r"from manyscale in .*Implementation (\w+) not found")
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,12 @@ def _flat(config: Configuration) -> Configuration:
 
 def _one_line(exc: Exception, files: Sequence[Path]) -> str:
     text = " ".join(str(exc).split())
+    unknown = _UNKNOWN.search(text)
+    if unknown is not None:
+        try:
+            registry.load().find(unknown[1])
+        except Refused as why:  # the registry knows of clashes and broken plugins
+            text = str(why)
     return f"{', '.join(map(str, files))}: {text}"
 
 

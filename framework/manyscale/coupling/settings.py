@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from manyscale.contract.model import ScaleModel
+from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.coupling.load import Coupling
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
@@ -56,8 +57,10 @@ def checked_models(coupling: Coupling) -> dict[str, ScaleModel]:
             continue
         for instance in instances(coupling, component):
             values = settings_of(coupling, instance, contract.settings())
+            own = settings_of(coupling, instance, FRAMEWORK_SETTINGS)
             try:
                 models[instance] = contract.with_settings(values)
+                ports_to_record(contract, own.get("record", ""), instance)
             except Refused as exc:
                 raise Refused(f"In {coupling.name}, component {instance}: {exc}") from None
     return models

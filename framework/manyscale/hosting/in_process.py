@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from manyscale.contract.model import ScaleModel
+from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
 from manyscale.coupling.load import Coupling, load
 from manyscale.coupling.settings import checked_models, instances, settings_of
@@ -20,7 +21,7 @@ from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Effect, Mark, Plug, Receive, Record, Send, drive
 from manyscale.hosting.mailbox import SETTINGS_IN, Mailbox, Queues
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
-from manyscale.results.record import STORE, Recorder, ports_to_record
+from manyscale.results.record import STORE, Recorder
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Outcome:
     recorded: dict[str, list[Shown]]
     """By `instance.port`."""
     turns: dict[str, int]
-    """Number of marks of every instance: one per turn and one per pass."""
+    """Number of turns of every instance; of passes, where the model has no loop."""
 
 
 def run(
@@ -175,8 +176,10 @@ class Network:
             node.effect = None
         except Refused as exc:
             raise Refused(self._place(node, exc)) from None
+        except ValueError as exc:  # what a kernel says of numbers it cannot work with
+            raise Refused(self._place(node, exc)) from exc
 
-    def _place(self, node: _Node, exc: Refused) -> str:
+    def _place(self, node: _Node, exc: Exception) -> str:
         return f"{self._coupling.name}: {node.name} ({node.plug.position()}): {exc}"
 
     def _configured(self, node: _Node) -> ScaleModel:
@@ -243,7 +246,7 @@ class Network:
 
 
 def _mark(node: _Node, mark: Mark) -> None:
-    node.turns += 1
+    node.turns += not (mark.final and node.plug.turns)
     node.state = mark.state
     if mark.final:
         node.mailbox.end()

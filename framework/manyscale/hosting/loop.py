@@ -29,6 +29,8 @@ class Plug:
     run_seed: int = 0
     recorded: frozenset[str] = frozenset()
     read_only: bool = False
+    turns: bool = False
+    """Whether this model goes through turns of a loop, not only through passes."""
     doing: str = "starting"
     at: float | None = None
 
@@ -223,7 +225,7 @@ def _one_pass(unit: _Instance, memory: Memory) -> Loop:
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else Envelope(clock.window, clock.iteration)
-        plug.doing, plug.at = "o_i", clock.now
+        plug.doing, plug.at, plug.turns = "o_i", clock.now, True
         yield from unit.send("o_i", model.o_i(state), clock, turn, state)
         received = yield from unit.receive("s", clock.timeline)
         _refuse_out_of_step(plug.instance, clock, received)

@@ -15,13 +15,14 @@ from libmuscle import Instance, InstanceFlags, Message
 from ymmsl.v0_2 import Operator, Settings
 
 from manyscale.contract.model import ScaleModel
+from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Begin, Mark, Plug, Receive, Record, Send, drive
 from manyscale.hosting.mailbox import ended_early
 from manyscale.registry.registry import by_reference
-from manyscale.results.record import STORE, Recorder, ports_to_record
+from manyscale.results.record import STORE, Recorder
 
 _VICTIM = ("connection with peer", "Deadlock detected", "Did the peer crash")
 
@@ -89,7 +90,7 @@ class _Hosted:
             elif isinstance(effect, Send):
                 self._send(effect)
             elif isinstance(effect, Mark):
-                self.telemetry.turn(effect.now)
+                self.telemetry.turn(effect.now, counts=not (effect.final and self.plug.turns))
             elif isinstance(effect, Begin):
                 answer = self._begin()
             elif isinstance(effect, Record):
@@ -104,7 +105,7 @@ class _Hosted:
         victim = not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
         run = Path.cwd().parents[2].name if len(Path.cwd().parents) > 2 else ""
         where = f"{run}: {self.plug.instance} ({self.plug.position()})".removeprefix(": ")
-        kind = "" if isinstance(exc, Refused) else f"{type(exc).__name__}: "
+        kind = "" if isinstance(exc, (Refused, ValueError)) else f"{type(exc).__name__}: "
         sentence = f"{where}: {kind}{exc}"
         record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
         Path(telemetry.FAILURE_FILE).write_text(json.dumps(record))

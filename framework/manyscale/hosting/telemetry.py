@@ -43,9 +43,9 @@ class Telemetry:
         """Say at what simulated time this instance will be done, as far as it knows."""
         self._end = end
 
-    def turn(self, now: float) -> None:
-        """Count a turn that ended at simulated time `now`."""
-        self._turns += 1
+    def turn(self, now: float, *, counts: bool) -> None:
+        """Note that simulated time `now` is reached, and count the turn."""
+        self._turns += counts
         self._now = now
         self.tell(RUNNING)
 

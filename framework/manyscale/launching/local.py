@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from manyscale.hosting.telemetry import FAILURE_FILE
 from manyscale.launching.run_dir import instance_folders
 
 LOG = "manager_output.txt"
+MANAGER_LOG = "muscle3_manager.log"
 _GRACE = 5.0  # s between asking a process tree to end and ending it
 
 
@@ -90,11 +92,23 @@ def root_cause(run: Path) -> str:
     failures.sort(key=lambda item: (item[1]["victim"], item[0]))
     if failures:
         return str(failures[0][1]["sentence"])
-    for folder in instance_folders(run).values():
-        errors = folder.parent / "stderr.txt"
-        lines = errors.read_text(errors="replace").split("\n") if errors.is_file() else []
-        said = [line for line in lines if line.strip()]
-        if said:
-            return f"{folder.parent.name}: {said[-1]}"
-    lines = [line for line in (run / LOG).read_text().splitlines() if line.strip()]
-    return f"{lines[-1] if lines else 'The manager said nothing.'} See {run / LOG}."
+    for name, code in sorted(_exits(run), key=lambda item: item[1] == _KILLED_BY_AGENT):
+        said = _last_line(run / "instances" / name / "stderr.txt")
+        return f"{run.name}: {name} ended with exit code {code}: {said or 'it said nothing'}."
+    said = _last_line(run / LOG)
+    return f"{run.name}: the manager failed: {said or 'it said nothing'}; see {run / LOG}."
+
+
+_EXIT = re.compile(r"Instance (\S+) quit with exit code (-?\d+)")
+_KILLED_BY_AGENT = -9  # what becomes of the others after one has failed
+
+
+def _exits(run: Path) -> list[tuple[str, int]]:
+    log = run / MANAGER_LOG
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    return [(name, int(code)) for name, code in _EXIT.findall(text)]
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -50,12 +50,12 @@ class Registry:
     models: dict[str, Entry] = field(default_factory=dict)
     quantities: dict[str, Quantity] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
-    clashes: dict[str, str] = field(default_factory=dict)
+    clashes: dict[str, list[Entry]] = field(default_factory=dict)
 
     def find(self, name: str) -> Entry:
         """Return a model by name, or refuse the name with the nearest one."""
         if name in self.clashes:
-            raise Refused(self.clashes[name])
+            raise Refused(clash_of(self.clashes[name]))
         if name in self.models:
             return self.models[name]
         hidden = "".join(f" Plugin {b.plugin} is BROKEN: {b.reason}" for b in self.broken)
@@ -88,7 +88,10 @@ def build(points: Iterable[EntryPoint]) -> Registry:
         for model in found["manyscale_models"]:
             _add(registry, Entry(model, point.name, distribution, version))
         for quantity in found["manyscale_quantities"]:
-            registry.quantities.setdefault(quantity.name, quantity)
+            known = registry.quantities.setdefault(quantity.name, quantity)
+            if known.unit != quantity.unit:
+                reason = f"quantity {quantity.name} [{quantity.unit}] is known in [{known.unit}]"
+                registry.broken.append(Broken(point.name, distribution, reason))
     return registry
 
 
@@ -110,16 +113,20 @@ def _offered(module: ModuleType) -> Mapping[str, list[Any]]:
 
 def _add(registry: Registry, entry: Entry) -> None:
     name = entry.model.name
-    first = registry.models.get(name)
-    if first is None and name not in registry.clashes:
+    if name in registry.clashes:
+        registry.clashes[name].append(entry)
+    elif name not in registry.models:
         registry.models[name] = entry
-    elif first is not None and first.model is not entry.model:
-        registry.clashes[name] = (
-            f"Two models are called {name!r}: one of {first.distribution} (plugin"
-            f" {first.plugin}), one of {entry.distribution} (plugin {entry.plugin});"
-            " uninstall one or rename it."
-        )
-        del registry.models[name]
+    elif registry.models[name].model is not entry.model:
+        registry.clashes[name] = [registry.models.pop(name), entry]
+
+
+def clash_of(entries: Sequence[Entry]) -> str:
+    """Return the sentence for several models of one name."""
+    offers = ", ".join(f"one of {e.distribution} (plugin {e.plugin})" for e in entries)
+    many = {2: "Two", 3: "Three"}.get(len(entries), str(len(entries)))
+    name = entries[0].model.name
+    return f"{many} models are called {name!r}: {offers}; uninstall all but one, or rename it."
 
 
 def by_reference(reference: str) -> type[ScaleModel]:

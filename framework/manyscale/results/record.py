@@ -18,26 +18,13 @@ import numpy as np
 from manyscale.contract.fields import Axis, Field
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
-from manyscale.contract.refusal import Refused, nearest
+from manyscale.contract.refusal import Refused
 
 if TYPE_CHECKING:
     import xarray as xr
 
 STORE = "record.nc"
 _KINDS: dict[str, Any] = {"float64": "f8", "float32": "f4", "int64": "i8", "int32": "i4"}
-
-
-def ports_to_record(model: type[ScaleModel], setting: str, instance: str) -> frozenset[str]:
-    """Return the ports the setting `record` names; `Refused` if one cannot be recorded."""
-    names = [name.strip() for name in setting.split(";") if name.strip()]
-    sending = {n for n, p in model.ports.items() if p.sends and not p.overlay}
-    for name in names:
-        if name not in sending:
-            raise Refused(
-                f"Setting {instance}.record names {name!r}, which is no sending port of"
-                f" {model.name}.{nearest(name, sending)}"
-            )
-    return frozenset(names)
 
 
 class Recorder:

@@ -3,10 +3,13 @@
 import warnings
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import numpy as np
+
 import manyscale as ms
 from manyscale import Array, Clock, Field, Ge, Gt, Le
 
 if TYPE_CHECKING:
+    from manyscale import testing
     from manyscale_plugins.line_diffusion.kernel import Pipe
 
 
@@ -29,6 +32,7 @@ class LineDiffusion(ms.ScaleModel):
         c_pred=Field("concentration", "mol/m3", "z=nz"),
         response=Field("exchange_response", "s/m2", "mode=nz"),
         dt=Field("time", "s"),
+        cell_size=Field("length", "m"),
     )
     line_out = ms.O_F(
         q_line=Field("line_source", "mol/(m s)", "s=nz"),
@@ -92,6 +96,11 @@ class LineDiffusion(ms.ScaleModel):
         from manyscale_plugins.line_diffusion import kernel
 
         pipe, bulk, kept = self._pipe(received), received.bulk_in, start.kept
+        if abs(bulk.cell_size - self.cell_size) > 1e-6 * self.cell_size:
+            raise ms.Refused(
+                f"line_diffusion.cell_size is {self.cell_size:g} m, but the cells of the bulk are "
+                f"{bulk.cell_size:g} m wide: give both the same"
+            )
         dt = float(bulk.dt)
         count = kernel.substeps(self.n_sub, pipe, dt)
         theta = 0.5 if self.scheme == "crank_nicolson" else 1.0
@@ -134,6 +143,15 @@ class LineDiffusion(ms.ScaleModel):
             time=ms.Scale(min(radial, axial), max(radial, axial)),
             length=ms.Scale(min(self.radius, self.lz / self.nz), self.lz),
         )
+
+    @classmethod
+    def example(cls) -> "testing.Example":
+        """Return a bulk whose cells are those of the settings."""
+        from manyscale import testing
+
+        ones = np.ones(8)
+        bulk = {"c_now": ones, "c_pred": ones, "response": 1e15 * ones, "dt": 1.0}
+        return testing.Example({"nz": 8}, {"bulk_in": bulk | {"cell_size": 3.125e-9}})
 
     def _pipe(self, received: ms.Received) -> "Pipe":
         from manyscale_plugins.line_diffusion import kernel

@@ -30,6 +30,7 @@ class MassDiffusion(ms.ScaleModel):
         c_pred=Field("concentration", "mol/m3", "z=nz"),
         response=Field("exchange_response", "s/m2", "mode=nz"),
         dt=Field("time", "s"),
+        cell_size=Field("length", "m"),
     )
     line_in = ms.S(
         slots=True,
@@ -159,6 +160,7 @@ class MassDiffusion(ms.ScaleModel):
                 "c_pred": modes.backward(pred, self.bc_z) + shift,
                 "response": response,
                 "dt": self.dt,
+                "cell_size": self.lx / self.nx,
             }
             for now, pred, response in zip(state.c_now, state.c_pred, state.response, strict=True)
         ]
