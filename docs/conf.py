@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"plot_",
     "write_computation_times": False,
+    "capture_repr": (),
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
@@ -129,18 +131,19 @@ def page(entry: registry.Entry) -> str:
         parts.append("## To cite\n\n" + "\n".join(cited))
     readme = Path(inspect.getfile(model)).parent / "README.md"
     if readme.is_file():
-        parts.append(f"```{{include}} {readme}\n:heading-offset: 1\n```")
+        path = os.path.relpath(readme, GENERATED / "models")
+        parts.append(f"```{{include}} {path}\n:heading-offset: 1\n```")
     return "\n\n".join(parts) + "\n"
 
 
 def commands() -> str:
     """Return the help of every command."""
     parts = []
+    context = click.Context(manyscale, info_name="manyscale", **manyscale.context_settings)
     for name in COMMANDS:
-        context = click.Context(manyscale, info_name="manyscale")
         command = manyscale.get_command(context, name)
         assert command is not None
-        text = command.get_help(click.Context(command, info_name=f"manyscale {name}"))
+        text = command.get_help(click.Context(command, info_name=name, parent=context))
         parts.append(f"## manyscale {name}\n\n```text\n{text}\n```")
     return "\n\n".join(parts) + "\n"
 

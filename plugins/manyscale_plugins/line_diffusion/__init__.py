@@ -49,7 +49,7 @@ class LineDiffusion(ms.ScaleModel):
     cell_size: Annotated[float, "m", "h, side of the bulk cell that holds the line", Gt(0)] = (
         3.125e-9
     )
-    n_sub: Annotated[int, "1", "sub-steps per bulk step; 0: from D_p dt/h2, 1 to 64", Ge(0)] = 0
+    n_sub: Annotated[int, "1", "sub-steps per bulk step; 0: from D_p dt/h2, 1 to 8", Ge(0)] = 0
     scheme: Annotated[
         Literal["implicit_euler", "crank_nicolson"], "1", "time integration of the sub-steps"
     ] = "implicit_euler"
