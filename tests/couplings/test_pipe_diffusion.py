@@ -166,6 +166,8 @@ CROWDED = [[x, 1.5625e-7] for x in (1.5625e-7, 1.6875e-7, 3.0625e-7, 4.5625e-7)]
             {"pipe.exchange": "explicit"},
             "unstable with a bulk step .* below 3101.42 s",
         ),
+        ({"pipe.c_left": 2.0}, "c_left = 2 mol/m3, the bulk fixed_left and 1 mol/m3"),
+        ({"pipe.bc_z": "no_flux"}, "bc_z = no_flux .* the bulk fixed_left"),
         ({"bulk.initial": "cosine"}, "needs no-flux ends in z"),
         ({"bulk.line_xy": CROWDED}, "lines 0 and 1 .* less than 4 sqrt"),
     ],

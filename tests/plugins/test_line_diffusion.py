@@ -331,7 +331,7 @@ def step_once(dt=1.0, cells=8, properties=None, **settings):
     line = LineDiffusion(**({"nz": cells, "lz": 8e-8, "cell_size": 1e-8} | settings))
     still = np.zeros(cells)
     bulk_in = {"c_now": still, "c_pred": still, "response": still + 1e15, "dt": dt}
-    bulk_in["cell_size"] = line.cell_size
+    bulk_in |= {"cell_size": line.cell_size, "ends": line.bc_z, "c_left": line.c_left}
     received = {"bulk_in": ms.Contact(7.0, None, bulk_in), "properties_in": properties}
     return line, line.f_init(ms.Start(7.0), ms.Received(received))
 

@@ -33,6 +33,8 @@ class LineDiffusion(ms.ScaleModel):
         response=Field("exchange_response", "s/m2", "mode=nz"),
         dt=Field("time", "s"),
         cell_size=Field("length", "m"),
+        ends=Field("identity", "1", dtype="str"),
+        c_left=Field("concentration", "mol/m3"),
     )
     line_out = ms.O_F(
         q_line=Field("line_source", "mol/(m s)", "s=nz"),
@@ -96,11 +98,7 @@ class LineDiffusion(ms.ScaleModel):
         from manyscale_plugins.line_diffusion import kernel
 
         pipe, bulk, kept = self._pipe(received), received.bulk_in, start.kept
-        if abs(bulk.cell_size - self.cell_size) > 1e-6 * self.cell_size:
-            raise ms.Refused(
-                f"line_diffusion.cell_size is {self.cell_size:g} m, but the cells of the bulk are "
-                f"{bulk.cell_size:g} m wide: give both the same"
-            )
+        self._refuse_other(bulk)
         dt = float(bulk.dt)
         count = kernel.substeps(self.n_sub, pipe, dt)
         theta = 0.5 if self.scheme == "crank_nicolson" else 1.0
@@ -144,14 +142,29 @@ class LineDiffusion(ms.ScaleModel):
             length=ms.Scale(min(self.radius, self.lz / self.nz), self.lz),
         )
 
+    def _refuse_other(self, bulk: ms.Contact) -> None:
+        """Refuse a bulk with other cells or ends: nothing else would show that they differ."""
+        if abs(bulk.cell_size - self.cell_size) > 1e-6 * self.cell_size:
+            raise ms.Refused(
+                f"line_diffusion.cell_size is {self.cell_size:g} m, but the cells of the bulk are "
+                f"{bulk.cell_size:g} m wide: give both the same"
+            )
+        if (bulk.ends, bulk.c_left) != (self.bc_z, self.c_left):
+            raise ms.Refused(
+                f"line_diffusion has bc_z = {self.bc_z} and c_left = {self.c_left:g} mol/m3, the "
+                f"bulk {bulk.ends} and {bulk.c_left:g} mol/m3: give both the same, best without "
+                "a component"
+            )
+
     @classmethod
     def example(cls) -> "testing.Example":
         """Return a bulk whose cells are those of the settings."""
         from manyscale import testing
 
         ones = np.ones(8)
+        ends = {"cell_size": 3.125e-9, "ends": "fixed_left", "c_left": 1.0}
         bulk = {"c_now": ones, "c_pred": ones, "response": 1e15 * ones, "dt": 1.0}
-        return testing.Example({"nz": 8}, {"bulk_in": bulk | {"cell_size": 3.125e-9}})
+        return testing.Example({"nz": 8}, {"bulk_in": bulk | ends})
 
     def _pipe(self, received: ms.Received) -> "Pipe":
         from manyscale_plugins.line_diffusion import kernel

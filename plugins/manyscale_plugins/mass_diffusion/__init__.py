@@ -31,6 +31,8 @@ class MassDiffusion(ms.ScaleModel):
         response=Field("exchange_response", "s/m2", "mode=nz"),
         dt=Field("time", "s"),
         cell_size=Field("length", "m"),
+        ends=Field("identity", "1", dtype="str"),
+        c_left=Field("concentration", "mol/m3"),
     )
     line_in = ms.S(
         slots=True,
@@ -161,6 +163,8 @@ class MassDiffusion(ms.ScaleModel):
                 "response": response,
                 "dt": self.dt,
                 "cell_size": self.lx / self.nx,
+                "ends": self.bc_z,
+                "c_left": self.c_left,
             }
             for now, pred, response in zip(state.c_now, state.c_pred, state.response, strict=True)
         ]
