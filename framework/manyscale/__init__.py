@@ -12,6 +12,7 @@ from manyscale.contract.model import Citation, ScaleModel
 from manyscale.contract.ports import F_INIT, O_F, O_I, Port, S
 from manyscale.contract.pure import pure
 from manyscale.contract.quantities import Quantity
+from manyscale.contract.random_numbers import random_numbers
 from manyscale.contract.refusal import Refused
 from manyscale.contract.scales import Scale, Scales
 from manyscale.contract.state import State
@@ -55,4 +56,5 @@ __all__ = [
     "grid",
     "hookimpl",
     "pure",
+    "random_numbers",
 ]

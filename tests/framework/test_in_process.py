@@ -1,5 +1,6 @@
 """The in-process host refuses what MUSCLE3 refuses, in one sentence."""
 
+import numpy as np
 import pytest
 
 import manyscale as ms
@@ -74,3 +75,18 @@ def test_bad_settings(tmp_path, settings, says):
 def test_a_whole_number_over_a_float_setting_is_repaired(tmp_path):
     out = run(bodies(tmp_path), {"a.h": 0, "b.h": 0})
     assert out.states["a"].T == 300.0
+
+
+def test_steps_draw_from_streams_of_their_own():
+    numbers = [ms.random_numbers(7, step).random(1000) for step in range(4)]
+    assert len(set(np.concatenate(numbers))) == 4000
+    assert ms.random_numbers(7, 2).random() == numbers[2][0]
+
+
+def test_a_program_with_its_arguments_in_one_string_is_known(tmp_path):
+    spec = bodies(tmp_path)
+    text = spec.read_text()
+    one = "    - -m\n    - manyscale.hosting.muscle\n    - toys.macro_micro:Body\n"
+    assert one in text
+    spec.write_text(text.replace(one, "    - -m manyscale.hosting.muscle toys.macro_micro:Body\n"))
+    assert run(spec).turns["a"] == 10

@@ -159,7 +159,7 @@ class Body(ms.ScaleModel):
         return {"temperature": {"T": state.T}}
 
     def s(self, state: State, received: ms.Received) -> State:
-        random = np.random.Generator(np.random.Philox(key=state.seed, counter=state.step))
+        random = ms.random_numbers(state.seed, state.step)
         kick = self.noise * float(random.standard_normal())
         T = state.T - self.dt * self.h * (state.T - received.other.T) + kick
         return state.but(step=state.step + 1, T=T)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -66,11 +65,15 @@ def _override(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise Refused(f"--set {text}: expected COMPONENT.SETTING=VALUE, as in bulk.dt=0.5.")
+    import ymmsl
+    from ymmsl.v0_2 import Configuration
+
+    spec = f"ymmsl_version: v0.2\nsettings:\n  {name}: {value}\n"
     try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
+        return name, ymmsl.load_as(Configuration, spec).settings[name]
+    except Exception:
         raise Refused(
-            f"--set {text}: {value!r} is not a YAML value; put quotes around it."
+            f"--set {text}: {value!r} is no value of a setting; write it as in a yMMSL file."
         ) from None
 
 

@@ -35,8 +35,9 @@ def command(plugin: str) -> None:
                 check(Path(folder))
             except Exception as exc:  # whatever a plugin does, the others are tested
                 failed += 1
-                kind = "" if isinstance(exc, (AssertionError, Refused)) else type(exc).__name__
-                click.echo(f"FAILED {check}: {kind} {exc}")
+                kind = f"{type(exc).__name__}: "
+                told = isinstance(exc, (AssertionError, Refused))
+                click.echo(f"FAILED {check}: {'' if told else kind}{exc}")
             else:
                 click.echo(f"passed {check}")
     if failed:

@@ -128,11 +128,13 @@ def load(
             resolve_timelines(model)
         root = config.root_model(None)
     except Exception as exc:
+        _refuse_wrong_settings(config)
         raise Refused(_one_line(exc, files)) from None
     flat = _flat(config)
     (model,) = flat.models.values()
     contracts = {
-        str(name): _contract(flat, component) for name, component in model.components.items()
+        str(name): _contract(flat, component.implementation)
+        for name, component in model.components.items()
     }
     model.name = root.name
     return Coupling(files, flat, model, contracts)
@@ -172,11 +174,20 @@ def _one_line(exc: Exception, files: Sequence[Path]) -> str:
     return f"{', '.join(map(str, files))}: {text}"
 
 
-def _contract(config: Configuration, component: Component) -> type[ScaleModel] | None:
-    implementation = component.implementation
+def _refuse_wrong_settings(config: Configuration) -> None:
+    """Say in the words of the contract what is wrong with a setting, if that is the trouble."""
+    contracts = [c for c in (_contract(config, name) for name in config.programs) if c is not None]
+    for key, value in config.settings.items():
+        name = str(key).rpartition(".")[2]
+        known = [c.settings()[name] for c in contracts if name in c.settings()]
+        for setting in known[:1]:
+            setting.checked(value, str(key).rpartition(".")[0] or "all")
+
+
+def _contract(config: Configuration, implementation: Reference | None) -> type[ScaleModel] | None:
     if implementation is None or implementation not in config.programs:
         return None
-    args = list(config.programs[implementation].args or [])
+    args = " ".join(config.programs[implementation].args or []).split()
     if HOST not in args or args.index(HOST) + 1 >= len(args):
         return None
     return registry.by_reference(args[args.index(HOST) + 1])

@@ -118,7 +118,7 @@ class Door:
             return None
         if self.port.plain:
             name, field = self._fields[0]
-            value = self._one(name, field, data, None, {}, wire.time)
+            value = self._one(name, field, _bare(data), None, {}, wire.time)
             return Contact(wire.time, wire.next_time, {name: value})
         if not isinstance(data, dict):
             raise Refused(
@@ -141,8 +141,7 @@ class Door:
                     self._refuse_missing(name, field, wire.time)
                 continue
             unit, value = entry
-            array = getattr(value, "array", value)  # libmuscle's Grid
-            values[name] = self._one(name, field, array, unit, lengths, wire.time)
+            values[name] = self._one(name, field, _bare(value), unit, lengths, wire.time)
         if outside is None:
             return Contact(wire.time, wire.next_time, values)
         return Contact(
@@ -200,3 +199,8 @@ class Door:
 
     def _at(self, time: float) -> str:
         return f"{self.where} at t = {time:g} s"
+
+
+def _bare(value: Any) -> Any:
+    """Return the array in libmuscle's Grid, or the value itself."""
+    return getattr(value, "array", value)

@@ -42,6 +42,7 @@ class Recorder:
         self._store.setncatts(
             {"instance": instance, "model": model.name, "model_version": model.version}
         )
+        self._store.sync()
 
     def take(self, port: str, time: float, messages: list[dict[str, Any]]) -> None:
         """Append one row: the messages of all slots of `port` at `time` in s."""

@@ -123,8 +123,15 @@ def _different(one: Path, other: Path) -> list[str]:
             if left.keys() != right.keys():
                 found.append(f"{port}: fields {sorted(left)} and {sorted(right)}")
                 continue
-            for name in left:
-                x, y = np.asarray(left[name][...]), np.asarray(right[name][...])
-                if x.shape != y.shape or x.tobytes() != y.tobytes():
-                    found.append(f"{port}.{name}")
+            found += [
+                f"{port}.{name}"
+                for name in left
+                if _bits(left[name][...]) != _bits(right[name][...])
+            ]
         return found
+
+
+def _bits(values: Any) -> tuple[Any, ...]:
+    array = np.ma.getdata(values)
+    text = array.dtype.hasobject
+    return array.shape, array.tolist() if text else array.tobytes()
