@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from manyscale.contract.meshes import Geometry
 from manyscale.contract.refusal import Refused
@@ -76,8 +76,7 @@ class Start:
     kept: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """Where a State stands in time and whether a turn follows.
 
     Attributes

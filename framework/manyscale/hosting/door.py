@@ -58,13 +58,6 @@ class Door:
             )
         if self.port.overlay:
             return dict(message)
-        unknown = message.keys() - self.port.fields.keys()
-        if unknown:
-            name = min(unknown)
-            raise Refused(
-                f"{self._at(time)}: field {name!r} is not declared."
-                f"{nearest(name, self.port.fields)}"
-            )
         lengths: dict[str, int] = {}
         values = {}
         for name, field in self._fields:
@@ -72,6 +65,12 @@ class Door:
                 values[name] = self._one(name, field, message[name], None, lengths, time)
             elif not field.optional:
                 self._refuse_missing(name, field, time)
+        if len(values) != len(message):
+            name = min(message.keys() - values.keys())
+            raise Refused(
+                f"{self._at(time)}: field {name!r} is not declared."
+                f"{nearest(name, self.port.fields)}"
+            )
         return values
 
     def to_wire(
@@ -126,12 +125,6 @@ class Door:
                 " with named fields; declare the port plain, or its sender not."
             )
         outside = data.get(ENVELOPE)
-        unknown = [name for name in data if name not in self.port.fields and name != ENVELOPE]
-        if unknown:
-            raise Refused(
-                f"{self._at(wire.time)}: field {unknown[0]!r} arrived and is not declared."
-                f"{nearest(str(unknown[0]), self.port.fields)}"
-            )
         lengths: dict[str, int] = {}
         values = {}
         for name, field in self._fields:
@@ -142,6 +135,12 @@ class Door:
                 continue
             unit, value = entry
             values[name] = self._one(name, field, _bare(value), unit, lengths, wire.time)
+        if len(values) + (outside is not None) != len(data):
+            unknown = min(data.keys() - values.keys() - {ENVELOPE})
+            raise Refused(
+                f"{self._at(wire.time)}: field {unknown!r} arrived and is not declared."
+                f"{nearest(str(unknown), self.port.fields)}"
+            )
         if outside is None:
             return Contact(wire.time, wire.next_time, values)
         return Contact(

@@ -39,12 +39,12 @@ class Plug:
         return self.doing if self.at is None else f"{self.doing} at t = {self.at:g} s"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begin:
     """Effect: begin a pass. Answered by the model with this pass's settings, or None."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receive:
     """Effect: receive one message. Answered by a Wire."""
 
@@ -52,7 +52,7 @@ class Receive:
     slot: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send:
     """Effect: send one message."""
 
@@ -61,7 +61,7 @@ class Send:
     wire: Wire
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """Effect: keep what a port shows; one mapping of values per slot."""
 
@@ -70,7 +70,7 @@ class Record:
     messages: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mark:
     """Effect: the State is whole: after every s, and (final) after O_F."""
 
@@ -82,6 +82,7 @@ class Mark:
 Effect = Begin | Receive | Send | Record | Mark
 Loop = Generator[Effect, Any, None]
 _BEGIN = Begin()
+_NO_WINDOW = Envelope()
 
 
 def seed_of(*parts: Any) -> int:
@@ -122,18 +123,25 @@ class _Instance:
     def __init__(self, model: ScaleModel, plug: Plug) -> None:
         self.model, self.plug = model, plug
         self.doors = {n: Door(model, p, f"{plug.instance}.{n}") for n, p in model.ports.items()}
+        self.seed = seed_of(plug.run_seed, plug.instance)
         self.by_operator: dict[str, list[Port]] = {
             operator: [p for p in model.ports.values() if p.operator == operator]
             for operator in OPERATORS
         }
+        self._due: dict[tuple[str, str], list[Port]] = {}
 
     def slots(self, port: str) -> list[int | None]:
         length = self.plug.lengths[port]
         return [None] if length is None else list(range(length))
 
     def due(self, operator: str, timeline: str) -> list[Port]:
-        ports = self.by_operator[operator]
-        return [p for p in ports if p.timeline == timeline or operator in ("f_init", "o_f")]
+        """Return the ports whose turn it is."""
+        known = self._due.get((operator, timeline))
+        if known is None:
+            ports = self.by_operator[operator]
+            known = [p for p in ports if p.timeline == timeline or operator in ("f_init", "o_f")]
+            self._due[operator, timeline] = known
+        return known
 
     def receive(self, operator: str, timeline: str = "") -> Generator[Effect, Any, Received]:
         got: dict[str, Any] = {}
@@ -164,7 +172,7 @@ class _Instance:
         state: Any,
     ) -> Generator[Effect, Any, None]:
         ports = self.due(operator, clock.timeline)
-        if messages.keys() != {p.name for p in ports}:
+        if len(messages) != len(ports) or any(p.name not in messages for p in ports):
             raise Refused(
                 f"{self.plug.instance}: {operator} gave messages for {sorted(messages)},"
                 f" expected {sorted(p.name for p in ports)}."
@@ -213,15 +221,11 @@ def _one_pass(unit: _Instance, memory: Memory) -> Loop:
     keep = freeze if plug.read_only else _as_it_is
     plug.doing, plug.at = "receiving on F_INIT", None
     received = yield from unit.receive("f_init")
-    contacts = list(_contacts(received))
-    envelope = max((Envelope(c.window, c.iteration) for c in contacts if c.window is not None),
-                   default=Envelope())  # fmt: skip
-    time = max((c.time for c in contacts if c.time > float("-inf")), default=0.0)
+    time, envelope = _newest(received)
     slots = {n: k for n, k in plug.lengths.items() if k is not None}
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
     plug.doing, plug.at = "f_init", time
-    state = keep(model.f_init(Start(time, seed_of(plug.run_seed, plug.instance), slots, kept),
-                              received))  # fmt: skip
+    state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else Envelope(clock.window, clock.iteration)
@@ -257,6 +261,17 @@ def _last_record(unit: _Instance, state: Any, clock: Clock) -> Loop:
             parts = unit._parts(port, messages[port.name])
             values = [unit.doors[port.name].checked(part, clock.now) for part in parts]
             yield Record(port.name, clock.now, values)
+
+
+def _newest(received: Received) -> tuple[float, Envelope]:
+    """Return the newest time stamp and window that arrived; what never came does not count."""
+    time, envelope = float("-inf"), _NO_WINDOW
+    for contact in _contacts(received):
+        time = max(time, contact.time)
+        if contact.window is not None:
+            window = Envelope(contact.window, contact.iteration)
+            envelope = window if envelope.window is None else max(envelope, window)
+    return (0.0 if time == float("-inf") else time), envelope
 
 
 def _contacts(received: Received) -> Iterator[Contact]:
