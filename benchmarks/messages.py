@@ -18,7 +18,7 @@ import echo
 from manyscale.launching.local import launch
 from manyscale.testing import Component, write_spec
 
-PAIRS = 5
+PAIRS = 7
 SIZES = ((1, 3000), (1_000_000, 60))  # numbers of 8 B per message, round trips
 ROLES = {"asker": "asked", "echo": "answer"}
 
