@@ -133,9 +133,13 @@ def measured(spec, R, kR, ratio):
     return rate / (kR**2 / R**2)
 
 
+FEW = [(100, 1e4, 0.1), (100, 1e4, 0.5), (100, 1e4, 1.0), (100, 1e5, 0.25), (20, 1e3, 0.5)]
+REST = [(100, 1e4, 0.001), (100, 1e5, 0.01), (100, 1e5, 0.1), (100, 1e5, 1.0), (20, 1e3, 0.01),
+        (20, 1e3, 0.1), (20, 1e3, 2.0)]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("R", "ratio", "kR"),
-    [(100, 1e4, 0.1), (100, 1e4, 0.5), (100, 1e4, 1.0), (100, 1e5, 0.25), (20, 1e3, 0.5)],
+    ("R", "ratio", "kR"), [*FEW, *(pytest.param(*row, marks=pytest.mark.nightly) for row in REST)]
 )
 def test_effective_diffusivity_of_the_coupled_run(spec, R, ratio, kR):
     found = measured(spec, R, kR, ratio)

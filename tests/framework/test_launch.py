@@ -48,6 +48,8 @@ def test_the_root_cause_is_one_sentence_and_no_victim(tmp_path, fault, says):
     assert "\n" not in str(caught.value)
     errors = (tmp_path / "run/instances/a/stderr.txt").read_text()
     assert ("Traceback" in errors) == (fault == "bug")
+    log = (tmp_path / "run/muscle3_manager.log").read_text()
+    assert ("Traceback" in log) == (fault == "bug")
     assert not processes_in(tmp_path)
 
 

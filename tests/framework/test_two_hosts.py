@@ -61,6 +61,58 @@ COUPLINGS = {
         },
         None,
     ),
+    "two_timelines_three_levels": (
+        {
+            "split": Component("toys.timelines:Split"),
+            "slow": Component("toys.macro_micro:Core"),
+            "meso": Component("toys.timelines:Meso"),
+            "micro": Component("toys.macro_micro:Core"),
+            "newest": Component("toys.macro_micro:Core"),
+            "ruler": Component("toys.timelines:Rule"),
+        },
+        {
+            "split.to_slow": "slow.initial",
+            "slow.final": "split.from_slow",
+            "split.to_fast": "meso.initial",
+            "meso.final": "split.from_fast",
+            "meso.down": ["micro.initial", "last newest.initial"],
+            "micro.final": "meso.up",
+            "ruler.out": ["repeat slow.geometry", "repeat repeat micro.geometry"],
+        },
+        {
+            "micro.diffusivity": 2e-12,
+            "split.record": "result; to_slow",
+            "micro.record": "final",
+            "newest.record": "final",
+        },
+        None,
+    ),
+    "a_sink_in_degC": (
+        {
+            "a": Component("toys.macro_micro:Body"),
+            "b": Component("toys.macro_micro:Body"),
+            "sink": Component("toys.timelines:Sink"),
+        },
+        {
+            "a.temperature": ["b.other", "sink.heard"],
+            "b.temperature": "a.other",
+        },
+        {"a.start_temperature": 350.0, "sink.record": "total"},
+        {"a": "b sink"},
+    ),
+    "overlays": (
+        {
+            "sampler": Component("toys.timelines:Sampler"),
+            "core": Component("toys.macro_micro:Core", 3),
+        },
+        {
+            "sampler.parameters": "core.muscle_settings_in",
+            "sampler.profiles": "core.initial",
+            "core.final": "sampler.answers",
+        },
+        {"sampler.record": "mids", "core.record": "final"},
+        None,
+    ),
 }
 
 

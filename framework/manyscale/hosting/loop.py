@@ -283,8 +283,8 @@ def _contacts(received: Received) -> Iterator[Contact]:
 
 
 def _refuse_out_of_step(instance: str, clock: Clock, received: Received) -> None:
-    """Refuse an S message that is not valid at this turn; open clocks take what comes."""
-    if clock.to is None or clock.open:
+    """Refuse an S message not valid at this turn; open clocks and turns of no length take all."""
+    if clock.to is None or clock.open or clock.to == clock.now:
         return
     slack = max(1e-9 * (clock.to - clock.now), 8.0 * 2.0**-52 * abs(clock.to))
     for name, value in received.ports.items():

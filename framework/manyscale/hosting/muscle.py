@@ -51,10 +51,9 @@ def host(model: type[ScaleModel]) -> int:
         hosted.run()
     except Exception as exc:
         sentence = hosted.failed(exc)
-        if not isinstance(exc, Refused):
-            traceback.print_exc()
-        print(sentence, file=sys.stderr)
-        instance.error_shutdown(sentence)
+        trace = "" if isinstance(exc, Refused) else traceback.format_exc()
+        print(f"{trace}{sentence}", file=sys.stderr)
+        instance.error_shutdown(f"{sentence}\n{trace}".strip())
         return 1
     return 0
 
