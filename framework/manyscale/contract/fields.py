@@ -105,6 +105,8 @@ def converted(
     """
     if field.shape == ():
         return _scalar(field, name, value, unit)
+    if isinstance(value, np.ma.MaskedArray):
+        raise Refused(f"{name} is masked; fill it and send the mask as a bool field beside it.")
     array = np.asarray(value)
     if array.dtype != field.numpy_dtype:
         raise Refused(f"{name} is {array.dtype}, expected {field.dtype}.")
@@ -114,8 +116,11 @@ def converted(
         raise Refused(f"{name} has {_not_finite(array)}, expected finite numbers.")
     if unit is None or unit == field.unit:
         return array
-    a, b = field.line_from(unit)
-    return a * array + b if b else a * array
+    a, b = _line(field, name, unit)
+    changed = (a * array + b if b else a * array).astype(field.numpy_dtype, copy=False)
+    if field.finite and not all_finite(changed):
+        raise Refused(f"{name} is too large for '{field.unit}', converted from '{unit}'.")
+    return changed
 
 
 def _scalar(field: Field, name: str, value: Any, unit: str | None) -> Any:
@@ -129,12 +134,26 @@ def _scalar(field: Field, name: str, value: Any, unit: str | None) -> Any:
         if type(value) is not wanted:
             found = f"an array {np.shape(value)}" if np.ndim(value) else type(value).__name__
             raise Refused(f"{name} is {found}, expected one {wanted.__name__}.")
+    if kind == "i" and not -(2**63) <= value < 2**63:
+        raise Refused(f"{name} is {value}, expected a whole number of 64 bits.")
     if kind == "f" and field.finite and not math.isfinite(value):
         raise Refused(f"{name} is {value}, expected a finite number.")
     if unit is None or unit == field.unit:
         return value
-    a, b = field.line_from(unit)
-    return a * value + b
+    a, b = _line(field, name, unit)
+    changed = a * value + b
+    if field.finite and not math.isfinite(changed):
+        raise Refused(f"{name} is too large for '{field.unit}', converted from '{unit}'.")
+    return changed
+
+
+def _line(field: Field, name: str, unit: str) -> tuple[float, float]:
+    if field.dtype[0] != "f":
+        raise Refused(
+            f"{name} is {field.dtype} in '{unit}', expected '{field.unit}';"
+            " only real numbers are converted."
+        )
+    return field.line_from(unit)
 
 
 def _compare_axes(

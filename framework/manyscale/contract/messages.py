@@ -28,6 +28,8 @@ class Contact:
     meshes: Mapping[str, Geometry] = field(default_factory=lambda: _NO_MESHES)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "fields":  # copying and unpickling ask before it is there
+            raise AttributeError(name)
         try:
             return self.fields[name]
         except KeyError:
@@ -45,6 +47,8 @@ class Received:
         self.ports = ports
 
     def __getattr__(self, name: str) -> Any:
+        if name == "ports":
+            raise AttributeError(name)
         try:
             return self.ports[name]
         except KeyError:
@@ -92,7 +96,7 @@ class Clock(NamedTuple):
         The timeline whose turn it is.
     window, iteration
         Given by whoever owns an iteration (implicit coupling): the number of the window, and
-        how often it was tried before.
+        how often it was tried before; None: the host counts the turns of the window.
     """
 
     now: float
@@ -100,7 +104,7 @@ class Clock(NamedTuple):
     next: float | None = None
     timeline: str = ""
     window: int | None = None
-    iteration: int = 0
+    iteration: int | None = None
 
     @classmethod
     def steps(cls, step: int, steps: int, dt: float, t0: float = 0.0, timeline: str = "") -> Self:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from manyscale.contract.engine import Capabilities
+from manyscale.contract.fields import Field
 from manyscale.contract.meshes import Geometry, Mesh
 from manyscale.contract.messages import Clock, Messages, Received, Start
 from manyscale.contract.ports import Port
@@ -146,6 +147,19 @@ def _copy_list_default(cls: type, name: str) -> None:
         setattr(cls, name, field(default_factory=lambda: [*default]))
 
 
+def _refuse_bad_axes(where: str, name: str, declared: Field, port: Port) -> None:
+    axes = [axis.name for axis in declared.shape or ()]
+    others = {axis.name for field in port.fields.values() for axis in field.shape or ()}
+    if {"time", "slot"} & set(axes):
+        raise TypeError(f"{where}: axes called time and slot belong to recordings.")
+    if len(set(axes)) != len(axes):
+        raise TypeError(f"{where}: two axes have one name.")
+    if name in others and axes != [name]:
+        raise TypeError(
+            f"{where}: a field named like an axis is its coordinate, so its one axis is {name}."
+        )
+
+
 def _refuse_bad_names(cls: type[ScaleModel], settings: Mapping[str, Setting]) -> None:
     for name in [*cls.ports, *settings, *cls.meshes]:
         if name in _RESERVED or keyword.iskeyword(name) or name.startswith(("_", "muscle_")):
@@ -153,6 +167,7 @@ def _refuse_bad_names(cls: type[ScaleModel], settings: Mapping[str, Setting]) ->
     for name, port in cls.ports.items():
         for field_name, declared in port.fields.items():
             where = f"{cls.__name__}.{name}.{field_name}"
+            _refuse_bad_axes(where, field_name, declared, port)
             for axis in declared.shape or ():
                 if axis.setting and (
                     axis.setting not in settings or settings[axis.setting].type is not int

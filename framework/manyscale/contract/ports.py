@@ -45,11 +45,13 @@ class Port:
         like: str = "",
         **fields: Field,
     ) -> None:
+        if any(isinstance(x, Field) for x in (slots, optional, plain, overlay, timeline, like)):
+            raise TypeError("A field cannot be called slots, optional, plain, overlay or the like.")
         self.slots, self.optional, self.plain = slots, optional, plain
         self.overlay, self.timeline, self.like = overlay, timeline, like
         self.fields = fields
-        if plain and len(fields) != 1:
-            raise TypeError("A plain port carries exactly one field.")
+        if plain and (len(fields) != 1 or any(field.optional for field in fields.values())):
+            raise TypeError("A plain port carries exactly one field, and always.")
         if overlay and (fields or self.operator != "o_i"):
             raise TypeError("An overlay port is an O_I port without fields.")
         if timeline and self.operator in ("f_init", "o_f"):

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from manyscale.contract.fields import Field
 from manyscale.contract.messages import Clock, Messages, Received, Start
 from manyscale.contract.model import Citation, ScaleModel
 from manyscale.contract.ports import F_INIT, O_F
+from manyscale.contract.scales import Scales
 from manyscale.contract.state import State
-
-
-class Answer(State):
-    """Time of the call and the values of the function, by output name."""
-
-    time: float
-    values: dict[str, Any]
 
 
 def pure(
     *,
     version: str = "1",
     citations: tuple[Citation, ...] = (),
+    scales: Scales | None = None,
     **outputs: Field,
 ) -> Callable[[Callable[..., Any]], type[ScaleModel]]:
     """Make an F_INIT -> O_F scale model of a function.
@@ -57,6 +52,7 @@ def pure(
         body: dict[str, Any] = {
             "__doc__": function.__doc__,
             "__module__": function.__module__,
+            "__qualname__": function.__qualname__,  # the name a host finds it by
             "__annotations__": {name: hint for name, (hint, _) in settings.items()},
             "name": function.__name__,
             "version": version,
@@ -64,6 +60,8 @@ def pure(
             "given": F_INIT(**given),
             "found": O_F(**fields),
             "function": staticmethod(function),
+            "reach": scales or Scales(),
+            "State": _state_of(function, outputs),
         }
         body |= {n: d for n, (_, d) in settings.items() if d is not inspect.Parameter.empty}
         title = "".join(part.title() for part in function.__name__.split("_"))
@@ -72,26 +70,36 @@ def pure(
     return make
 
 
+def _state_of(function: Callable[..., Any], outputs: Mapping[str, Field]) -> type[State]:
+    """Return a State of the time of the call and the values of the function."""
+    hints = {"time": float, **dict.fromkeys(outputs, Any)}
+    body = {"__annotations__": hints, "__module__": function.__module__}
+    return type(f"{function.__name__}_answer", (State,), body)
+
+
 class _Pure(ScaleModel):
     """Calls its function once per pass."""
 
     function: ClassVar[Callable[..., Any]]
+    reach: ClassVar[Scales] = Scales()
 
-    State: ClassVar[type] = Answer
-
-    def f_init(self, start: Start, received: Received) -> Answer:
+    def f_init(self, start: Start, received: Received) -> Any:
         """Call the function with the fields that arrived and the settings."""
         settings = {name: getattr(self, name) for name in self.settings()}
         result = type(self).function(**received.given.fields, **settings)
         outputs = self.ports["found"].fields
         if not isinstance(result, dict):
             result = {next(iter(outputs)): result}
-        return Answer(time=start.time, values=result)
+        return self.State(time=start.time, **result)
 
-    def clock(self, state: Answer) -> Clock:
+    def clock(self, state: Any) -> Clock:
         """Stamp the answer with the time of the question."""
         return Clock(state.time)
 
-    def o_f(self, state: Answer) -> Messages:
+    def o_f(self, state: Any) -> Messages:
         """Return the function's values."""
-        return {"found": state.values}
+        return {"found": {name: getattr(state, name) for name in self.ports["found"].fields}}
+
+    def scales(self) -> Scales:
+        """Return the scales the function was declared with."""
+        return self.reach

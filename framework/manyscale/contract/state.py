@@ -42,8 +42,15 @@ def freeze(state: Any) -> Any:
             value.setflags(write=False)
         elif isinstance(value, Mapping):
             for member in value.values():
-                freeze(member)
+                _freeze_member(member)
     return state
+
+
+def _freeze_member(member: Any) -> None:
+    if isinstance(member, np.ndarray):
+        member.setflags(write=False)
+    elif dataclasses.is_dataclass(member):
+        freeze(member)
 
 
 def pack(state: Any) -> bytes:

@@ -61,7 +61,8 @@ def checked_models(coupling: Coupling) -> dict[str, ScaleModel]:
             try:
                 models[instance] = contract.with_settings(values)
                 ports_to_record(contract, own.get("record", ""), instance)
-            except Refused as exc:
+                models[instance].scales()
+            except (Refused, ValueError) as exc:
                 raise Refused(f"In {coupling.name}, component {instance}: {exc}") from None
     return models
 
@@ -71,9 +72,9 @@ def _refuse_unknown(coupling: Coupling) -> None:
     for contract in coupling.contracts.values():
         every |= set(contract.settings()) if contract else set()
     for key in coupling.settings:
-        if key.startswith("muscle_"):
-            continue
         owner, _, name = key.rpartition(".")
+        if name.startswith("muscle_"):
+            continue
         if not owner:
             if name not in every and all(coupling.contracts.values()):
                 raise Refused(
@@ -87,6 +88,9 @@ def _refuse_unknown(coupling: Coupling) -> None:
                 f"Setting {key}: {coupling.name} has no component {component!r}."
                 f"{nearest(component, coupling.contracts)}"
             )
+        members = instances(coupling, component) if component in coupling.contracts else []
+        if "[" in owner and not any(m == owner or m.startswith(f"{owner}[") for m in members):
+            raise Refused(f"Setting {key}: there is no {owner!r}.{nearest(owner, members)}")
         contracts = [c for c in map(coupling.contracts.get, inside) if c is not None]
         known = {name for c in contracts for name in c.settings()} | set(FRAMEWORK_SETTINGS)
         if len(contracts) == len(inside) and name not in known:

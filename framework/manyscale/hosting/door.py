@@ -8,6 +8,7 @@ one field bare.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,16 +40,26 @@ class Envelope(NamedTuple):
     iteration: int = 0
 
 
+@dataclass
+class GeometryStore:
+    """Which geometries one port has sent, by slot and hash, and which it has received."""
+
+    shown: set[tuple[int | None, str]] = field(default_factory=set)
+    known: dict[str, Geometry] = field(default_factory=dict)
+
+
 class Door:
     """Checks and translates the messages of one port of one instance."""
 
-    def __init__(self, model: ScaleModel, port: Port, where: str) -> None:
+    def __init__(
+        self, model: ScaleModel, port: Port, where: str, store: GeometryStore | None = None
+    ) -> None:
         self.port, self.where = port, where
         self._fields = tuple(port.fields.items())
         self._settings = whole_numbers(vars(model))
         self._meshes = tuple(dict.fromkeys(f.mesh for f in port.fields.values() if f.mesh))
-        self._shown: set[tuple[int | None, str]] = set()
-        self._known: dict[str, Geometry] = {}
+        store = GeometryStore() if store is None else store
+        self._shown, self._known = store.shown, store.known
 
     def checked(self, message: Mapping[str, Any], time: float) -> dict[str, Any]:
         """Return what an operator wants to send, as promised, or refuse it."""

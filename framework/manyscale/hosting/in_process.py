@@ -6,6 +6,7 @@ results bit for bit.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,9 +94,8 @@ class _Node:
         return self.effect is None
 
     @property
-    def index(self) -> int | None:
-        _, bracket, rest = self.name.rpartition("[")
-        return int(rest[:-1]) if bracket else None
+    def index(self) -> tuple[int, ...]:
+        return tuple(map(int, re.findall(r"\[(\d+)\]", self.name)))
 
 
 class Network:
@@ -121,7 +121,7 @@ class Network:
     def run(self) -> Outcome:
         """Go round the instances until all are done; refuse a deadlock."""
         try:
-            while any(self._advance(node) for node in self._nodes):
+            while sum([self._advance(node) for node in self._nodes]):
                 pass
             stuck = [f"{n.name} is {n.plug.position()}" for n in self._nodes if not n.done]
             if stuck:
@@ -222,11 +222,10 @@ class Network:
     def _join(self, a: _Node, b: _Node, ends: tuple[str, str], filters: list[str]) -> None:
         """Connect two instances, as members of equal sets or through slots."""
         out, into = ends
-        out_slot, in_slot = b.index, a.index
-        if a.index is not None and b.index is not None:
-            if a.index != b.index:
-                return
-            out_slot = in_slot = None
+        shared = min(len(a.index), len(b.index))
+        if a.index[:shared] != b.index[:shared]:
+            return
+        out_slot, in_slot = _slot(b.index[shared:]), _slot(a.index[shared:])
         _refuse_slots(a, out, out_slot)
         _refuse_slots(b, into, in_slot)
         address = (b.name, into, in_slot)
@@ -242,7 +241,16 @@ class Network:
         self._queues[address] = deque()
 
     def _length(self, peer: _Node, slot: int | None) -> int | None:
-        return None if slot is None else len(self._members[peer.component])
+        if slot is None:
+            return None
+        return list(self._coupling.components[peer.component].multiplicity)[-1]
+
+
+def _slot(rest: tuple[int, ...]) -> int | None:
+    """Return the slot that is left of an instance's index when the shared part is taken off."""
+    if len(rest) > 1:
+        raise Refused(f"A port has one dimension of slots, its conduit would need {len(rest)}.")
+    return rest[0] if rest else None
 
 
 def _mark(node: _Node, mark: Mark) -> None:

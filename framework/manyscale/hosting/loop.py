@@ -16,7 +16,7 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import OPERATORS, Port
 from manyscale.contract.refusal import Refused
 from manyscale.contract.state import freeze
-from manyscale.hosting.door import Door, Envelope, Wire
+from manyscale.hosting.door import Door, Envelope, GeometryStore, Wire
 
 
 @dataclass
@@ -33,6 +33,8 @@ class Plug:
     """Whether this model goes through turns of a loop, not only through passes."""
     doing: str = "starting"
     at: float | None = None
+    geometry: dict[str, GeometryStore] = field(default_factory=dict)
+    """What the doors of each port have shown and know: outlives a change of settings."""
 
     def position(self) -> str:
         """Return what the instance is doing, and at which simulated time."""
@@ -117,12 +119,30 @@ class Memory:
         return self.committed
 
 
+class _Tries:
+    """Counts how often a window was tried, for owners that do not count themselves."""
+
+    def __init__(self) -> None:
+        self._window: int | None = None
+        self._count = 0
+
+    def next(self, clock: Clock) -> Envelope:
+        """Return what the messages of this turn carry."""
+        self._count = self._count + 1 if clock.window == self._window else 0
+        self._window = clock.window
+        count = self._count if clock.iteration is None else clock.iteration
+        return Envelope(clock.window, count)
+
+
 class _Instance:
     """A model in its plug, with the doors of its ports."""
 
     def __init__(self, model: ScaleModel, plug: Plug) -> None:
         self.model, self.plug = model, plug
-        self.doors = {n: Door(model, p, f"{plug.instance}.{n}") for n, p in model.ports.items()}
+        self.doors = {
+            n: Door(model, p, f"{plug.instance}.{n}", plug.geometry.setdefault(n, GeometryStore()))
+            for n, p in model.ports.items()
+        }
         self.seed = seed_of(plug.run_seed, plug.instance)
         self.by_operator: dict[str, list[Port]] = {
             operator: [p for p in model.ports.values() if p.operator == operator]
@@ -140,6 +160,7 @@ class _Instance:
         if known is None:
             ports = self.by_operator[operator]
             known = [p for p in ports if p.timeline == timeline or operator in ("f_init", "o_f")]
+            known.sort(key=lambda port: not port.overlay)  # settings before what they tag
             self._due[operator, timeline] = known
         return known
 
@@ -178,7 +199,8 @@ class _Instance:
                 f" expected {sorted(p.name for p in ports)}."
             )
         next_time = clock.next if operator == "o_i" else None
-        geometry = self.model.geometries(state) if self.model.meshes else {}
+        shown = any(f.mesh for port in ports for f in port.fields.values())
+        geometry = self.model.geometries(state) if shown else {}
         for port in ports:
             name = port.name
             connected, recorded = name in self.plug.lengths, name in self.plug.recorded
@@ -192,7 +214,7 @@ class _Instance:
             if connected:
                 for slot, one in zip(self.slots(name), values, strict=True):
                     data = door.to_wire(one, envelope, geometry, slot)
-                    yield Send(name, slot, Wire(clock.now, next_time, data))
+                    yield Send(name, slot, Wire(float(clock.now), next_time, data))
 
     def _parts(self, port: Port, message: Any) -> list[Any]:
         if not port.slots:
@@ -226,9 +248,10 @@ def _one_pass(unit: _Instance, memory: Memory) -> Loop:
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
     plug.doing, plug.at = "f_init", time
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
+    tries = _Tries()
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
-        turn = envelope if clock.window is None else Envelope(clock.window, clock.iteration)
+        turn = envelope if clock.window is None else tries.next(clock)
         plug.doing, plug.at, plug.turns = "o_i", clock.now, True
         yield from unit.send("o_i", model.o_i(state), clock, turn, state)
         received = yield from unit.receive("s", clock.timeline)

@@ -75,7 +75,17 @@ class Mailbox:
         iterations = [self._cache[key].iteration for key in self.before_a_pass]
         self._iteration = max(iterations, key=len, default=())
         self.overlay = self._received_overlay()
+        for (port, _), item in self._cache.items():
+            if port != SETTINGS_IN and self.model.ports[port].operator == "f_init":
+                self._refuse_other_universe(port, item)
         return True
+
+    def _refuse_other_universe(self, port: str, item: Item) -> None:
+        if dict(item.overlay) != dict(self.overlay):
+            raise Refused(
+                f"{self.name}.{port}: a message made with the settings {dict(item.overlay)} arrived"
+                f" in a pass with {dict(self.overlay)}; let one sampler feed all ports."
+            )
 
     def end(self) -> None:
         """Note that the pass is over."""
@@ -84,10 +94,13 @@ class Mailbox:
 
     def receive(self, port: str, slot: int | None) -> Wire | None:
         """Return the next message of a port, None if it is not there yet."""
-        if self.model.ports[port].operator == "f_init" or port in self.repeats:
+        declared = self.model.ports[port]
+        if declared.operator == "f_init" or port in self.repeats:
+            inner = declared.operator == "s"
+            iteration = self._turn(declared.timeline, (port, slot)) if inner else self._iteration
             wire = self._cache[port, slot].wire
             assert wire is not None
-            return wire._replace(data=None) if self._padded(port) else wire
+            return wire._replace(data=None) if self._padded(port, iteration) else wire
         queue = self._queues[self.name, port, slot]
         while queue:
             item = queue.popleft()
@@ -96,7 +109,7 @@ class Mailbox:
                 self._last_time[port] = item.wire.time
                 return item.wire
             if item.iteration == ():
-                raise Refused(ended_early(self.name, port, self._last_time.get(port)))
+                raise Ended(ended_early(self.name, port, self._last_time.get(port)))
         return None
 
     def send(self, effect: Send) -> None:
@@ -107,9 +120,9 @@ class Mailbox:
             iteration = self._turn(port.timeline, (effect.port, slot))
         overlay = self.overlay
         if port.overlay:
-            self._universe[slot] = effect.wire.data
+            self._universe[slot] = {**self.overlay, **effect.wire.data}
         elif self._universe:
-            overlay = self._universe.get(slot, {})
+            overlay = self._universe.get(slot, self.overlay)
         wire = effect.wire._replace(data=_read_only(effect.wire.data))
         self._post((effect.port, slot), Item(iteration, wire, overlay))
 
@@ -128,11 +141,11 @@ class Mailbox:
             return {**given.overlay, **given.wire.data}
         return next((item.overlay for item in self._cache.values() if item.overlay), {})
 
-    def _padded(self, port: str) -> bool:
+    def _padded(self, port: str, iteration: Iteration) -> bool:
         """Return whether a `pad` filter empties the message in this iteration."""
         filters = self.repeats.get(port, [])
         return any(
-            word == "pad" and self._iteration[place - len(filters)] > 0
+            word == "pad" and iteration[place - len(filters)] > 0
             for place, word in enumerate(filters)
         )
 
@@ -171,6 +184,10 @@ class Mailbox:
             self._queues[address].append(self._reduced.pop(address, nothing))
         elif len(item.iteration) < depth:
             self._queues[address].append(item)
+
+
+class Ended(Refused):
+    """A neighbour was gone too early: rarely the first cause of a failure."""
 
 
 def ended_early(instance: str, port: str, last_time: float | None) -> str:

@@ -5,7 +5,7 @@ The only module that imports `libmuscle.Instance`.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import sys
 import traceback
 from pathlib import Path
@@ -20,7 +20,7 @@ from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Begin, Mark, Plug, Receive, Record, Send, drive
-from manyscale.hosting.mailbox import ended_early
+from manyscale.hosting.mailbox import Ended, ended_early
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 
@@ -101,16 +101,19 @@ class _Hosted:
 
     def failed(self, exc: Exception) -> str:
         """Return the sentence for a failure, and leave it for whoever watches the run."""
-        victim = not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
+        victim = isinstance(exc, Ended) or (
+            not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
+        )
         run = Path.cwd().parents[2].name if len(Path.cwd().parents) > 2 else ""
         where = f"{run}: {self.plug.instance} ({self.plug.position()})".removeprefix(": ")
         kind = "" if isinstance(exc, (Refused, ValueError)) else f"{type(exc).__name__}: "
         sentence = f"{where}: {kind}{exc}"
         record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
-        Path(telemetry.FAILURE_FILE).write_text(json.dumps(record))
-        self.telemetry.tell(telemetry.FAILED)
-        if self.recorder is not None:
-            self.recorder.close()
+        with contextlib.suppress(OSError):  # a full disk must not hide the first cause
+            telemetry.tell_failure(Path.cwd(), record)
+            self.telemetry.tell(telemetry.FAILED)
+            if self.recorder is not None:
+                self.recorder.close()
         return sentence
 
     def _plug_in(self) -> None:
@@ -159,7 +162,7 @@ class _Hosted:
             if "was closed while" not in str(exc):
                 raise
             sentence = ended_early(self.plug.instance, name, self._last_time.get(name))
-            raise Refused(sentence) from None
+            raise Ended(sentence) from None
         self._last_time[name] = message.timestamp
         return Wire(message.timestamp, message.next_timestamp, message.data)
 
@@ -168,8 +171,11 @@ class _Hosted:
         message = Message(wire.time, wire.next_time, wire.data)
         if self._samples:
             if self.model.ports[effect.port].overlay:
-                message.data = self._universe[slot] = Settings(wire.data)
-                message.settings = Settings()
+                message.data = Settings(wire.data)
+                universe = self.instance._settings_manager.overlay.copy()
+                for name, value in message.data.items():
+                    universe[name] = value
+                self._universe[slot] = universe
             else:
                 message.settings = self._universe.get(slot)
         self.instance.send(effect.port, message, slot)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CLOCK_FILE = "clock.bin"
 FAILURE_FILE = "failure.json"
@@ -53,6 +55,13 @@ class Telemetry:
         """Write the standing."""
         record = (self._now, self._end, self._started, time.time(), self._turns, phase)
         _LAYOUT.pack_into(self._memory, 0, *record)
+
+
+def tell_failure(folder: Path, record: dict[str, Any]) -> None:
+    """Leave why an instance failed; whole or not at all, whenever the process is ended."""
+    new = folder / f"{FAILURE_FILE}.new"
+    new.write_text(json.dumps(record))
+    new.replace(folder / FAILURE_FILE)
 
 
 def read(folder: Path) -> Standing | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -42,7 +44,7 @@ def launch(
     `Refused` with the one root cause if the coupling fails or the limit is reached.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
-    with (run / LOG).open("w") as log:
+    with (run / LOG).open("w") as log, _signals_unwind():
         # a session of its own: a signal to us is passed on once, by us
         process = subprocess.Popen(
             command(files, run), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -55,26 +57,50 @@ def launch(
                     raise Refused(f"The run took longer than {time_limit:g} s and was ended: {run}")
                 time.sleep(0.05)
         finally:
-            _end_tree(process)
+            _end_session(process)
     if process.returncode != 0:
         raise Refused(root_cause(run))
 
 
-def _end_tree(process: subprocess.Popen[bytes]) -> None:
-    """End the manager and everything it started, politely first."""
-    if process.poll() is not None:
+@contextlib.contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a launch as Ctrl-C does, through its `finally`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
         return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        top = psutil.Process(process.pid)
-        tree = [*top.children(recursive=True), top]
-    except psutil.NoSuchProcess:
-        return
-    for member in tree:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """End all processes of the manager's session, politely first.
+
+    They outlive a manager that was killed, and then they are nobody's children.
+    """
+    members = _of_session(process.pid)
+    for member in members:
         _signal(member, signal.SIGTERM)
-    _, alive = psutil.wait_procs(tree, timeout=_GRACE)
+    _, alive = psutil.wait_procs(members, timeout=_GRACE)
     for member in alive:
         _signal(member, signal.SIGKILL)
     process.wait()
+
+
+def _of_session(leader: int) -> list[psutil.Process]:
+    found = []
+    for member in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(member.pid) == leader:
+                found.append(member)
+    return found
 
 
 def _signal(member: psutil.Process, number: int) -> None:

@@ -107,6 +107,8 @@ def _offered(module: ModuleType) -> Mapping[str, list[Any]]:
     for model in models:
         if not (isinstance(model, type) and issubclass(model, ScaleModel)):
             raise TypeError(f"manyscale_models offers {model!r}, which is no ScaleModel class")
+        if not model.name.isidentifier():
+            raise TypeError(f"a model cannot be called {model.name!r} in a coupling spec")
     quantities = [q for some in manager.hook.manyscale_quantities() for q in some]
     return {"manyscale_models": models, "manyscale_quantities": quantities}
 
@@ -150,7 +152,7 @@ def _attribute(reference: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as exc:
+    except Exception as exc:  # whatever happens while somebody's plugin is imported
         raise Refused(
             f"{reference} cannot be loaded with {sys.executable} ({exc});"
             " install the plugin's distribution there."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STORE = "record.nc"
+_GAPS: dict[Any, Any] = {"f8": np.nan, "f4": np.nan, "i8": -(2**63), "i4": -(2**31), "i1": -1}
 _KINDS: dict[str, Any] = {"float64": "f8", "float32": "f4", "int64": "i8", "int32": "i4"}
 
 
@@ -55,8 +56,7 @@ class Recorder:
         for slot, message in enumerate(messages):
             index = (row, slot) if declared.slots else (row,)
             for name, value in message.items():
-                if not _is_coordinate(name, declared.fields[name]):
-                    _put(group[name], index, value)
+                self._put_field(group, name, declared, index, value)
         self._store.sync()
 
     def close(self) -> None:
@@ -72,12 +72,35 @@ class Recorder:
         if port.slots:
             group.createDimension("slot", len(messages))
             outer = ("time", "slot")
-        for name, field in port.fields.items():
-            if messages and name in messages[0]:
-                self._define_field(group, outer, name, field, messages[0][name])
+
+    def _put_field(
+        self, group: Any, name: str, port: Port, index: tuple[int, ...], value: Any
+    ) -> None:
+        """Write one value; a field is defined when it first comes, for it may be optional.
+
+        A coordinate that moves is kept for every row as `<name>_moved`.
+        """
+        field = port.fields[name]
+        outer = ("time", "slot")[: len(index)]
+        if name not in group.variables:
+            self._define_field(group, outer, name, field, value, _is_coordinate(name, field))
+        if _is_coordinate(name, field):
+            if np.array_equal(np.ma.getdata(group[name][:]), value):
+                return
+            moved = f"{name}_moved"
+            if moved not in group.variables:
+                self._define_field(group, outer, moved, field, value, False)
+            name = moved
+        _put(group[name], index, value)
 
     def _define_field(
-        self, group: Any, outer: tuple[str, ...], name: str, field: Field, value: Any
+        self,
+        group: Any,
+        outer: tuple[str, ...],
+        name: str,
+        field: Field,
+        value: Any,
+        coordinate: bool,
     ) -> None:
         axes = _axes(name, field, value)
         for axis, length in zip(axes, np.shape(value), strict=True):
@@ -87,14 +110,14 @@ class Recorder:
         inner = tuple(axis.name for axis in axes)
         attributes = {"units": field.unit, "long_name": field.quantity}
         kind = str if field.dtype == "str" else _KINDS.get(field.dtype, "i1")
-        if _is_coordinate(name, field):
+        if coordinate:
             variable = group.createVariable(name, kind, inner)
             variable[:] = value
         else:
             chunks = None
             if kind is not str:
                 chunks = (1,) * len(outer) + tuple(max(1, n) for n in np.shape(value))
-            gap = np.nan if kind in ("f8", "f4") else None
+            gap = _GAPS.get(kind)
             variable = group.createVariable(
                 name, kind, outer + inner, chunksizes=chunks, fill_value=gap
             )

@@ -41,6 +41,10 @@ class Row:
     origin: str = ""
     absolute: bool = False
 
+    def __post_init__(self) -> None:
+        if self.reference == 0.0 and not self.absolute:
+            raise ValueError(f"Row {self.what!r}: a reference of zero needs absolute=True.")
+
     @property
     def off(self) -> float:
         """Deviation from the reference in the sense of the tolerance."""
