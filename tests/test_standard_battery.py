@@ -4,13 +4,10 @@ import pytest
 
 from manyscale import testing
 from manyscale.registry import registry
+from toys.functions import power_law
 
-CHECKS = [
-    check
-    for entry in registry.load()
-    if entry.distribution == "manyscale"
-    for check in testing.battery(entry.model)
-]
+OWN = [entry.model for entry in registry.load() if entry.distribution == "manyscale"]
+CHECKS = [check for model in [*OWN, power_law] for check in testing.battery(model)]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)

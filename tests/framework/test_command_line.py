@@ -63,6 +63,8 @@ def test_cite_names_the_base_and_the_models(monkeypatch, capsys):
         (["run", SPEC, "--set", "bulk.dt"], "expected COMPONENT.SETTING=VALUE"),
         (["run", SPEC, "--set", "bulk.dt=-1"], "dt is -1 s, expected > 0 s"),
         (["run", SPEC, "--set", "bulk.dt=5 nm"], "is '5 nm' (str), expected float [s]: macro step"),
+        (["run", SPEC, "--set", ".=3"], "'.' is no name of a setting"),
+        (["run", SPEC, "--set", "bulk.line_xy=[[0, 0]]", "--set", "bulk.dt=0"], "dt is 0 s"),
         (["run", SPEC, "--set", "bulk.dt={"], "no value of a setting"),
         (["run", SPEC, "--set", "bulk.dt=-1e5"], "dt is -100000 s, expected > 0 s"),
         (["run", SPEC, "--set", "blk.dt=1"], "has no component 'blk'. Did you mean 'bulk'"),
@@ -118,3 +120,17 @@ def test_a_run_directory_that_cannot_be_made_is_refused(monkeypatch, capsys, tmp
     code, _, err = manyscale(monkeypatch, capsys, "run", SPEC, "--run-dir", tmp_path / "file/run")
     assert code == 1
     assert "cannot be made: Not a directory" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("rows = (", "cannot be loaded: SyntaxError"), ("", "no function 'rows'")]
+)
+def test_a_broken_report_is_refused_before_the_launch(monkeypatch, capsys, tmp_path, text, says):
+    for name in ("model", "settings"):
+        source = (Path(SPEC) / f"{name}.ymmsl").read_text()
+        (tmp_path / f"{name}.ymmsl").write_text(source)
+    (tmp_path / "report.py").write_text(text)
+    code, _, err = manyscale(monkeypatch, capsys, "run", tmp_path, "--run-dir", tmp_path / "run")
+    assert code == 1
+    assert says in err
+    assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ import pytest
 
 import manyscale as ms
 from manyscale import Field, Ge, Gt, Le
+from manyscale.contract.state import pack, unpack
 
 
 class Settled(ms.ScaleModel):
@@ -64,6 +65,8 @@ def refused_class(**body):
         ({"__annotations__": {"f": Annotated[complex, "1", "x"]}, "f": 1}, "yMMSL cannot carry"),
         ({"clock": ms.O_F(x=Field("number"))}, "this name is taken"),
         ({"out": ms.O_F(x=Field("number", "1", "x=cells"))}, "axis x=cells names no int setting"),
+        ({"out": ms.O_F(x=Field("number", "1", "time"))}, "time and slot belong to recordings"),
+        ({"out": ms.O_F(x=Field("number", "1", "y"), y=Field("number", "1", "x"))}, "coordinate"),
         ({"out": ms.O_F(x=Field("number", mesh="grid", location="cell"))}, "no mesh 'grid'"),
     ],
 )
@@ -80,6 +83,7 @@ def test_bad_declarations_fail_at_import(body, says):
         (lambda: ms.O_F(optional=True, a=Field("number")), "always optional"),
         (lambda: ms.S(time=Field("time", "s")), "cannot be called 'time'"),
         (lambda: ms.S(), "at least one field"),
+        (lambda: ms.S(optional=Field("number")), "cannot be called slots, optional"),
         (lambda: Field("number", dtype="complex128"), "cannot travel"),
         (lambda: Field("number", mesh="grid"), "both `mesh` and `location`"),
         (lambda: Field("text", axes="x", dtype="str"), "scalar field may be a str"),
@@ -105,6 +109,7 @@ def test_a_function_makes_a_model():
     state = model.f_init(ms.Start(2.0), received)
     assert model.clock(state) == ms.Clock(2.0)
     assert model.o_f(state) == {"found": {"conductivity": 74.0}}
+    assert unpack(power_law.State, pack(state)).conductivity == 74.0
 
 
 def test_steps_are_counted():

@@ -133,6 +133,15 @@ def test_scalars_are_plain_python_on_the_wire():
         door("maybe").checked({"n": 3.0}, 0.0)
 
 
+def test_whole_numbers_and_masked_arrays_are_not_converted():
+    with pytest.raises(ms.Refused, match="only real numbers are converted"):
+        door("maybe").from_wire(Wire(0.0, None, {"n": ["percent", 3]}))
+    with pytest.raises(ms.Refused, match="T is masked"):
+        door("bare").checked({"T": np.ma.masked_invalid([1.0, np.nan])}, 0.0)
+    with pytest.raises(ms.Refused, match="whole number of 64 bits"):
+        door("maybe").checked({"n": 2**70}, 0.0)
+
+
 def test_strided_arrays_travel_contiguously():
     values = door("bare").checked({"T": np.arange(6.0)[::2]}, 0.0)
     assert values["T"].flags.c_contiguous

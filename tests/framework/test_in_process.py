@@ -31,7 +31,9 @@ def test_steps_that_do_not_fit_are_refused_at_once(tmp_path):
 def test_a_scalar_port_with_several_peers_is_refused(tmp_path):
     parts = {"a": BODIES["a"], "b": Component("toys.macro_micro:Body", 2)}
     spec = testing.write_spec(tmp_path, parts, EXCHANGE, {}, {"a": "b"})
-    with pytest.raises(ms.Refused, match="has no slots, but its conduit leads to several"):
+    with pytest.raises(
+        ms.Refused, match=r"a\.temperature has no slots, but its conduit leads to several"
+    ):
         run(spec)
 
 
@@ -90,3 +92,66 @@ def test_a_program_with_its_arguments_in_one_string_is_known(tmp_path):
     assert one in text
     spec.write_text(text.replace(one, "    - -m manyscale.hosting.muscle toys.macro_micro:Body\n"))
     assert run(spec).turns["a"] == 10
+
+
+def test_a_model_of_a_function_runs_and_is_packed(tmp_path):
+    spec = testing.write_spec(
+        tmp_path,
+        {
+            "asker": Component("manyscale.testing.peers:caller@toys.functions:power_law"),
+            "law": Component("toys.functions:power_law"),
+        },
+        {"asker.given": "law.given", "law.found": "asker.found"},
+        {"law.exponent": -1.0},
+    )
+    out = run(spec, record=["law.found"])
+    assert [s.messages[0]["conductivity"] for s in out.recorded["law.found"]] == [44400.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ("a.temperature: b.other", "a.temperatur: b.other"),
+            "sending port named temperatur, which is not present",
+        ),
+        (("a.temperature: b.other", "a.other: b.other"), "other"),
+        (("      a.temperature: b.other\n", ""), "b.other is not connected and not optional"),
+    ],
+)
+def test_miswired_couplings(tmp_path, change, says):
+    spec = bodies(tmp_path)
+    text = spec.read_text()
+    assert change[0] in text
+    spec.write_text(text.replace(*change))
+    with pytest.raises(ms.Refused, match=says):
+        run(spec)
+
+
+def test_a_setting_of_a_member_that_is_not_there(tmp_path):
+    parts = {
+        "bulk": Component("toys.macro_micro:Bulk"),
+        "core": Component("toys.macro_micro:Core", 2),
+    }
+    pipes = {"bulk.cores": "core.initial", "core.final": "bulk.relaxed"}
+    spec = testing.write_spec(tmp_path, parts, pipes, {"core[2].diffusivity": 1e-12})
+    with pytest.raises(ms.Refused, match=r"there is no 'core\[2\]'. Did you mean 'core\[1\]'"):
+        run(spec)
+
+
+def test_what_cannot_be_recorded_is_refused(tmp_path):
+    with pytest.raises(ms.Refused, match="no component 'c' to record"):
+        run(bodies(tmp_path), record=["c.final"])
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    spec = bodies(tmp_path, **{"a.steps": 5})
+    spec.write_text(spec.read_text() + "  a.steps: 6\n")
+    with pytest.raises(ms.Refused, match=r"model.ymmsl:\d+: the key 'a.steps' stands twice"):
+        run(spec)
+
+
+def test_nothing_recorded_is_no_agreement(tmp_path):
+    assert testing.differences(tmp_path / "here", tmp_path / "there") == [
+        f"nothing is recorded in {tmp_path / 'here'}"
+    ]

@@ -1,6 +1,10 @@
 """A launch ends with one root cause, within its time, and leaves no process behind."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import psutil
 import pytest
@@ -27,7 +31,9 @@ def processes_in(folder):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and str(folder) in process.cwd():
+            named = [process.cwd(), *process.cmdline()]
+            here = any(str(folder) in text for text in named)
+            if here and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -63,6 +69,24 @@ def test_a_hanging_component_ends_with_the_time_limit(tmp_path):
     with pytest.raises(ms.Refused, match="longer than 15 s and was ended"):
         start(tmp_path, "hang", time_limit=15.0)
     assert len(instance_folders(tmp_path / "run")) == 2
+    assert not processes_in(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_command_ends_everything(tmp_path, number):
+    spec = testing.write_spec(tmp_path, PAIR, EXCHANGE, {"a.fault": "hang"}, {"a": "b"})
+    command = [sys.executable, "-m", "manyscale.cli", "run", spec, "--run-dir", tmp_path / "run"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60.0
+        while len(processes_in(tmp_path / "run")) < 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30.0)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors.strip() == "manyscale: interrupted."
     assert not processes_in(tmp_path)
 
 

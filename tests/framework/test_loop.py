@@ -222,6 +222,41 @@ def test_iterated_slabs_equal_the_one_slab_they_are(tmp_path):
     np.testing.assert_allclose(states["right"].T, T[20:], atol=1e-8)
 
 
+class Forgetful(ms.ScaleModel):
+    """Tries every window three times and names only the window."""
+
+    guess = ms.O_I(x=Field("number"))
+    image = ms.S(total=Field("number"), calls=Field("count", dtype="int64"))
+
+    class State(ms.State):
+        turn: int
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        return self.State(turn=0)
+
+    def clock(self, state: State) -> Clock:
+        now = float(state.turn // 3)
+        return Clock(now) if state.turn == 6 else Clock(now, now, now, window=state.turn // 3)
+
+    def o_i(self, state: State) -> ms.Messages:
+        return {"guess": {"x": 1.0}}
+
+    def s(self, state: State, received: ms.Received) -> State:
+        return self.State(turn=state.turn + 1)
+
+
+def test_the_host_counts_tries_for_an_owner_that_does_not(tmp_path):
+    spec = write_spec(
+        tmp_path,
+        {
+            "owner": Component(f"{__name__}:Forgetful"),
+            "counter": Component("toys.macro_micro:Counter"),
+        },
+        {"owner.guess": "counter.asked", "counter.answer": "owner.image"},
+    )
+    assert run_in_process(spec, tmp_path).states["counter"].calls == 2
+
+
 class Nested(ms.ScaleModel):
     """Within one pass it calls an inner model three times."""
 

@@ -56,6 +56,31 @@ def test_rows_slots_units_and_coordinates(tmp_path):
     tree.close()
 
 
+class Moving(ms.ScaleModel):
+    """Has a coordinate that moves and a field that is not always there."""
+
+    out = ms.O_F(
+        x=Field("length", "m", "x"),
+        c=Field("concentration", "mol/m3", "x"),
+        n=Field("count", "1", "x", dtype="int64", optional=True),
+    )
+
+
+def test_moving_coordinates_and_late_fields_are_kept(tmp_path):
+    recorder = Recorder(tmp_path / "record.nc", Moving, "moving", frozenset({"out"}))
+    x = np.arange(3.0)
+    recorder.take("out", 0.0, [{"x": x, "c": x}])
+    recorder.take("out", 1.0, [{"x": x + 10.0, "c": x, "n": np.arange(3)}])
+    recorder.take("out", 2.0, [{"x": x, "c": x, "n": np.arange(2, 4)}])
+    recorder.close()
+    out = open_record(tmp_path / "record.nc", "out")
+    np.testing.assert_array_equal(out.x, x)
+    np.testing.assert_array_equal(out.x_moved[1], x + 10.0)
+    np.testing.assert_array_equal(out.n[1], [0, 1, 2])
+    assert np.isnan(out.n[0]).all()
+    assert np.isnan(out.n[2, 2])
+
+
 def test_a_store_is_not_overwritten(tmp_path):
     (tmp_path / "record.nc").write_text("precious")
     with pytest.raises(ms.Refused, match="recordings are not overwritten"):

@@ -26,6 +26,20 @@ COUPLINGS = {
         },
         None,
     ),
+    "pad": (
+        {
+            "bulk": Component("toys.macro_micro:Bulk"),
+            "core": Component("toys.macro_micro:Core", 2),
+            "ruler": Component("toys.macro_micro:Ruler"),
+        },
+        {
+            "bulk.cores": "core.initial",
+            "core.final": "bulk.relaxed",
+            "ruler.out": "pad core.geometry",
+        },
+        {"ruler.millimetres": 1.3e-3, "bulk.record": "final", "core.record": "final"},
+        None,
+    ),
     "interact_with_units": (
         {
             "a": Component("toys.macro_micro:Body"),

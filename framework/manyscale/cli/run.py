@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -22,7 +24,11 @@ from manyscale.contract.refusal import Refused
 @click.option("--set", "overrides", multiple=True, metavar="COMPONENT.SETTING=VALUE")
 @click.option("--machine", default="laptop", show_default=True, help="Overlay file of the spec.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="A new directory for the run.")
-@click.option("--time-limit", type=float, help="End the run after so many seconds of wall time.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="End the run after so many seconds of wall time.",
+)
 def command(
     spec: tuple[Path, ...],
     overrides: tuple[str, ...],
@@ -56,6 +62,8 @@ def command(
     console.print(report.table_of(coupling.name, rows))
     for label, path in (("figure", figure), ("report", folder / report.TEXT), ("run", folder)):
         console.print(Text(f"{label:8}{path}"), soft_wrap=True)
+    if not rows:
+        console.print("Nothing was recorded: set `record` of a component to ports of it.")
     off = [row.what for row in rows if row.reference is not None and not row.holds]
     if off:
         raise Refused(f"{coupling.name}: outside the tolerance: {'; '.join(off)}.")
@@ -66,15 +74,18 @@ def _override(text: str) -> tuple[str, Any]:
     if not equals or not name:
         raise Refused(f"--set {text}: expected COMPONENT.SETTING=VALUE, as in bulk.dt=0.5.")
     import ymmsl
-    from ymmsl.v0_2 import Configuration
+    from ymmsl.v0_2 import Configuration, Reference
 
-    spec = f"ymmsl_version: v0.2\nsettings:\n  {name}: {value}\n"
     try:
-        return name, ymmsl.load_as(Configuration, spec).settings[name]
-    except Exception:
-        raise Refused(
-            f"--set {text}: {value!r} is no value of a setting; write it as in a yMMSL file."
-        ) from None
+        Reference(name)
+    except ValueError:
+        raise Refused(f"--set {text}: {name!r} is no name of a setting.") from None
+    rows = re.sub(r"(?<![\w.+-])(-?\d+)(?=\s*[],])", r"\1.0", value)  # [[1, 2]] for [[1.0, 2.0]]
+    for spelling in (value, rows):
+        spec = f"ymmsl_version: v0.2\nsettings:\n  {name}: {spelling}\n"
+        with contextlib.suppress(Exception):
+            return name, ymmsl.load_as(Configuration, spec).settings[name]
+    raise Refused(f"--set {text}: {value!r} is no value of a setting; write it as in a yMMSL file.")
 
 
 def _overlay(folder: Path, settings: Mapping[str, Any]) -> Path:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 import ymmsl
 from ymmsl.v0_2 import (
     Component,
@@ -101,16 +102,20 @@ def _of_folder(folder: Path, machine: str) -> list[Path]:
 
 
 def repaired(config: Configuration, name: str, value: Any) -> Any:
-    """Return a whole number as a float where every program that knows the setting wants one."""
-    if type(value) is not int:
-        return value
+    """Return whole numbers as floats where every program that knows the setting wants those."""
     last = name.rpartition(".")[2]
     kinds = {
         str(p.supported_settings[last].typ)
         for p in config.programs.values()
         if p.supported_settings is not None and last in p.supported_settings
     }
-    return float(value) if kinds == {"float"} else value
+    return _floats(value) if kinds and all("float" in kind for kind in kinds) else value
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    return float(value) if type(value) is int else value
 
 
 def load(
@@ -143,6 +148,7 @@ def load(
 def _merged(files: Sequence[Path]) -> Configuration:
     merged: Configuration | None = None
     for file in files:
+        _refuse_double_keys(file)
         try:
             config = ymmsl.load_as(Configuration, file)
         except Exception as exc:
@@ -154,6 +160,26 @@ def _merged(files: Sequence[Path]) -> Configuration:
     if merged is None:
         raise Refused("A spec has at least one yMMSL file.")
     return merged
+
+
+def _refuse_double_keys(file: Path) -> None:
+    """Refuse a file in which the second of two equal keys would win without a word."""
+    try:
+        nodes = [yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return  # ymmsl says what is wrong
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            seen = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise Refused(f"{file}:{line}: the key {key.value!r} stands twice; keep one.")
+                seen.add(key.value)
+                nodes.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
 
 
 def _flat(config: Configuration) -> Configuration:

@@ -9,6 +9,7 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.coupling.load import Coupling
+from manyscale.coupling.wiring import refuse_miswired
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
 
 
@@ -50,6 +51,7 @@ def _prefixes(instance: str) -> Iterator[str]:
 
 def checked_models(coupling: Coupling) -> dict[str, ScaleModel]:
     """Return every instance's model with its settings; refuse what is unknown or unfit."""
+    refuse_miswired(coupling)
     _refuse_unknown(coupling)
     models = {}
     for component, contract in coupling.contracts.items():

@@ -7,8 +7,8 @@ one field bare.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,12 +40,12 @@ class Envelope(NamedTuple):
     iteration: int = 0
 
 
-@dataclass
+@dataclasses.dataclass
 class GeometryStore:
     """Which geometries one port has sent, by slot and hash, and which it has received."""
 
-    shown: set[tuple[int | None, str]] = field(default_factory=set)
-    known: dict[str, Geometry] = field(default_factory=dict)
+    shown: set[tuple[int | None, str]] = dataclasses.field(default_factory=set)
+    known: dict[str, Geometry] = dataclasses.field(default_factory=dict)
 
 
 class Door:

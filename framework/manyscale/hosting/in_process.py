@@ -15,12 +15,13 @@ from typing import Any
 
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
-from manyscale.contract.refusal import Refused
+from manyscale.contract.refusal import Refused, nearest
 from manyscale.coupling.load import Coupling, load
 from manyscale.coupling.settings import checked_models, instances, settings_of
+from manyscale.coupling.wiring import SETTINGS_IN
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Effect, Mark, Plug, Receive, Record, Send, drive
-from manyscale.hosting.mailbox import SETTINGS_IN, Mailbox, Queues
+from manyscale.hosting.mailbox import Mailbox, Queues
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
 from manyscale.results.record import STORE, Recorder
 
@@ -113,6 +114,13 @@ class Network:
                 _Node(name, component, models[name], self._queues)
                 for name in instances(coupling, component)
             ]
+        for name in record:
+            owner = name.rpartition(".")[0]
+            known = {n.name for some in self._members.values() for n in some} | set(self._members)
+            if owner not in known:
+                raise Refused(
+                    f"{coupling.name} has no component {owner!r} to record.{nearest(owner, known)}"
+                )
         self._nodes = [node for some in self._members.values() for node in some]
         self._connect()
         for node in self._nodes:
@@ -178,6 +186,9 @@ class Network:
             raise Refused(self._place(node, exc)) from None
         except ValueError as exc:  # what a kernel says of numbers it cannot work with
             raise Refused(self._place(node, exc)) from exc
+        except Exception as exc:
+            exc.add_note(f"{self._coupling.name}: {node.name} ({node.plug.position()})")
+            raise
 
     def _place(self, node: _Node, exc: Exception) -> str:
         return f"{self._coupling.name}: {node.name} ({node.plug.position()}): {exc}"
@@ -226,8 +237,6 @@ class Network:
         if a.index[:shared] != b.index[:shared]:
             return
         out_slot, in_slot = _slot(b.index[shared:]), _slot(a.index[shared:])
-        _refuse_slots(a, out, out_slot)
-        _refuse_slots(b, into, in_slot)
         address = (b.name, into, in_slot)
         a.mailbox.receivers.setdefault((out, out_slot), []).append((address, filters))
         a.plug.lengths = {**a.plug.lengths, out: self._length(b, out_slot)}
@@ -258,11 +267,3 @@ def _mark(node: _Node, mark: Mark) -> None:
     node.state = mark.state
     if mark.final:
         node.mailbox.end()
-
-
-def _refuse_slots(node: _Node, port: str, slot: int | None) -> None:
-    if port == SETTINGS_IN or node.model.ports[port].slots == (slot is not None):
-        return
-    kind = "has slots" if node.model.ports[port].slots else "has no slots"
-    peer = "one instance" if slot is None else "several instances"
-    raise Refused(f"{node.name}.{port} {kind}, but its conduit leads to {peer}.")

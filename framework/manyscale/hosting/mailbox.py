@@ -15,13 +15,13 @@ import numpy as np
 
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused
+from manyscale.coupling.wiring import SETTINGS_IN
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Plug, Send
 
 Iteration = tuple[int, ...]
 Key = tuple[str, int | None]
 Address = tuple[str, str, int | None]
-SETTINGS_IN = "muscle_settings_in"
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from manyscale.contract.refusal import Refused
-from manyscale.hosting.telemetry import FAILURE_FILE
+from manyscale.hosting import telemetry
 from manyscale.launching.run_dir import instance_folders
 
 LOG = "manager_output.txt"
@@ -60,6 +60,7 @@ def launch(
             _end_session(process)
     if process.returncode != 0:
         raise Refused(root_cause(run))
+    _refuse_unfinished(run)
 
 
 @contextlib.contextmanager
@@ -85,12 +86,11 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
 
     They outlive a manager that was killed, and then they are nobody's children.
     """
-    members = _of_session(process.pid)
-    for member in members:
-        _signal(member, signal.SIGTERM)
-    _, alive = psutil.wait_procs(members, timeout=_GRACE)
-    for member in alive:
-        _signal(member, signal.SIGKILL)
+    for number in (signal.SIGTERM, *[signal.SIGKILL] * 3):  # some may be born meanwhile
+        members = _of_session(process.pid)
+        for member in members:
+            _signal(member, number)
+        psutil.wait_procs(members, timeout=_GRACE)
     process.wait()
 
 
@@ -98,7 +98,7 @@ def _of_session(leader: int) -> list[psutil.Process]:
     found = []
     for member in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
-            if os.getsid(member.pid) == leader:
+            if os.getsid(member.pid) == leader and member.status() != psutil.STATUS_ZOMBIE:
                 found.append(member)
     return found
 
@@ -108,13 +108,24 @@ def _signal(member: psutil.Process, number: int) -> None:
         member.send_signal(number)
 
 
+def _refuse_unfinished(run: Path) -> None:
+    """Refuse a success that some instance does not confirm."""
+    for name, folder in instance_folders(run).items():
+        standing = telemetry.read(folder)  # None: a program of another make
+        if standing is not None and standing.phase != telemetry.DONE:
+            raise Refused(
+                f"{run.name}: the manager reports success, but {name} did not finish;"
+                f" see {folder.parent}."
+            )
+
+
 def root_cause(run: Path) -> str:
     """Return the one sentence that says why a run failed."""
     failures = []
     for folder in instance_folders(run).values():
-        path = folder / FAILURE_FILE
+        path = folder / telemetry.FAILURE_FILE
         if path.is_file():
-            failures.append((path.stat().st_mtime, json.loads(path.read_text())))
+            failures.append((path.stat().st_mtime_ns, json.loads(path.read_text())))
     failures.sort(key=lambda item: (item[1]["victim"], item[0]))
     if failures:
         return str(failures[0][1]["sentence"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from pathlib import Path
 
 from manyscale.contract.refusal import Refused
+
+
+class Taken(Refused):
+    """A run directory that exists already."""
 
 
 def create(name: str, wanted: Path | None = None) -> Path:
@@ -18,7 +23,7 @@ def create(name: str, wanted: Path | None = None) -> Path:
     stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
     for suffix in ("", *(f"_{i}" for i in range(2, 100))):
         path = Path.cwd() / f"run_{name}_{stamp}{suffix}"
-        if not path.exists():
+        with contextlib.suppress(Taken):  # by another run that starts this second
             return _make(path)
     raise Refused(f"{Path.cwd()} already has a hundred runs of {stamp}; wait a second.")
 
@@ -27,7 +32,7 @@ def _make(path: Path) -> Path:
     try:
         path.mkdir()
     except FileExistsError:
-        raise Refused(
+        raise Taken(
             f"The run directory {path} exists; runs are not overwritten, name another."
         ) from None
     except OSError as exc:

@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
 from manyscale.contract.model import Citation, ScaleModel
@@ -38,13 +38,24 @@ def provenance(
         "settings": dict(settings),
         "run_seed": settings.get("run_seed", 0),
         "versions": {package: _version(package) for package in _PACKAGES},
-        "scale_models": {m.name: {"version": m.version, "module": m.__module__} for m in classes},
+        "scale_models": {m.name: _origin(m) for m in classes},
         "machine": {
             "python": sys.version.split()[0],
             "system": platform.platform(),
             "cores": len(os.sched_getaffinity(0)),
         },
         "citations": [vars(c) for c in citations(classes)],
+    }
+
+
+def _origin(model: type[ScaleModel]) -> dict[str, str]:
+    """Return the version of a model and the distribution it comes from."""
+    top = model.__module__.partition(".")[0]
+    names = sorted(set(packages_distributions().get(top, [])))
+    return {
+        "version": model.version,
+        "module": model.__module__,
+        "distribution": ", ".join(f"{name} {_version(name)}" for name in names) or "not installed",
     }
 
 

@@ -68,10 +68,8 @@ class Recorder:
         group.createDimension("time", None)
         clock = group.createVariable("time", "f8", ("time",))
         clock.setncatts({"units": "s", "long_name": "simulated time"})
-        outer: tuple[str, ...] = ("time",)
         if port.slots:
             group.createDimension("slot", len(messages))
-            outer = ("time", "slot")
 
     def _put_field(
         self, group: Any, name: str, port: Port, index: tuple[int, ...], value: Any

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from manyscale.contract.refusal import Refused
 from manyscale.results.run import Run
 
 if TYPE_CHECKING:
@@ -93,7 +94,13 @@ def system_report(files: Sequence[Path]) -> ModuleType | None:
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
+            try:
+                spec.loader.exec_module(module)
+            except Exception as exc:
+                raise Refused(f"{path} cannot be loaded: {type(exc).__name__}: {exc}.") from None
+            for name in ("rows", "draw"):
+                if not callable(getattr(module, name, None)):
+                    raise Refused(f"{path} has no function {name!r}; a report has rows and draw.")
             return module
     return None
 
@@ -106,9 +113,19 @@ def write(run: Run, system: ModuleType | None, folder: Path) -> tuple[list[Row],
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    rows = list(system.rows(run)) if system is not None else recorded_rows(run)
     figure = Figure(figsize=(11, 5), layout="constrained", dpi=120)
-    (system.draw if system is not None else draw_recorded)(run, figure)
+    if system is None:
+        rows = recorded_rows(run)
+        draw_recorded(run, figure)
+    else:
+        try:
+            rows = list(system.rows(run))
+            system.draw(run, figure)
+        except Exception as exc:
+            raise Refused(
+                f"The run is complete in {folder}, but {system.__file__} failed:"
+                f" {type(exc).__name__}: {exc}."
+            ) from exc
     figure.savefig(folder / FIGURE)
     with (folder / TEXT).open("w") as file:
         Console(file=file, width=140).print(table_of(run.name, rows))

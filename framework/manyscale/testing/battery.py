@@ -111,6 +111,8 @@ def launched_with_muscle(model: type[ScaleModel], folder: Path) -> None:
     spec = _spec(model, folder)
     run_in_process(spec, folder / "here")
     run_with_muscle(spec, folder / "muscle")
+    sends = any(port.sends and not port.overlay for port in model.ports.values())
+    assert any((folder / "here").rglob("record.nc")) == sends
     assert not (found := differences(folder / "here", folder / "muscle")), found
 
 

@@ -99,6 +99,8 @@ def run_with_muscle(spec: Path, folder: Path, time_limit: float = TIME_LIMIT) ->
 def differences(one: Path, other: Path) -> list[str]:
     """Return where two folders of stores differ, bit for bit: nothing if they are the same."""
     left, right = _stores(one), _stores(other)
+    if not left:
+        return [f"nothing is recorded in {one}"]
     found = [f"only one has {name}" for name in sorted(left.keys() ^ right.keys())]
     for name in sorted(left.keys() & right.keys()):
         found += [f"{name}: {line}" for line in _different(left[name], right[name])]
