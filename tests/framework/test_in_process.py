@@ -146,7 +146,7 @@ def test_what_cannot_be_recorded_is_refused(tmp_path):
 
 def test_a_key_that_stands_twice_is_refused(tmp_path):
     spec = bodies(tmp_path, **{"a.steps": 5})
-    spec.write_text(spec.read_text() + "  a.steps: 6\n")
+    spec.write_text(spec.read_text().replace("  a.steps: 5\n", "  a.steps: 5\n  a.steps: 6\n"))
     with pytest.raises(ms.Refused, match=r"model.ymmsl:\d+: the key 'a.steps' stands twice"):
         run(spec)
 
