@@ -106,7 +106,7 @@ def draw(run: Run, figure: Figure) -> None:
     erfc = np.clip(exact.isolated_pipe(fine[shown], 1.0, time), 1e-300, None)
     profiles.semilogy(fine[shown], erfc, "k--", lw=0.8, label="crystal without lines, erfc")
     profiles.set(xlim=(0, 2000), ylim=(1e-4, 1.3), xlabel="depth [a]", ylabel="c / c0")
-    profiles.legend(fontsize=8, loc=(0.5, 0.54))
+    profiles.legend(fontsize=8, loc=(0.53, 0.22))
     row = int(model.line_xy[0][1] / model.ly * model.ny)
     plane = np.log10(np.clip(bulk.c.isel(y=row).values, 1e-6, None))
     image = cut.imshow(
