@@ -24,6 +24,7 @@ import numpy as np
 import psutil
 import scipy.fft
 
+import bare_lines
 import manyscale as ms
 from manyscale.coupling.load import load
 from manyscale.coupling.settings import checked_models
@@ -88,6 +89,13 @@ def coupled(cells: int, place: Path) -> tuple[float, float]:
     return statistics.median(np.diff(sends(run))), peak.megabytes
 
 
+def bare(cells: int, place: Path) -> float:
+    """Exchange the same bytes on bare libmuscle, without physics; return s per exchange."""
+    run = Path(tempfile.mkdtemp(dir=place))
+    launch([bare_lines.write(place, cells)], run, time_limit=120.0)
+    return float(np.median(np.load(run / "instances/bulk/workdir" / bare_lines.TIMES)))
+
+
 def sends(run: Path) -> list[float]:
     """Return the times in s at which the crystal began its exchanges."""
     import sqlite3
@@ -133,15 +141,22 @@ def median_of(action: Callable[[], Any], times: int = 7) -> float:
 
 def exchange_costs() -> None:
     """Compare coupled runs with one program."""
-    print(f"{'cells':>6} {'one program ms':>15} {'coupled ms':>11} {'added ms':>9} {'ratio':>6} MB")
+    print(
+        f"{'cells':>6} {'one program ms':>15} {'coupled ms':>11} {'added ms':>9}"
+        f" {'bare libmuscle ms':>18} {'ratio':>6} MB"
+    )
     for cells in (64, 128):
         with tempfile.TemporaryDirectory() as place:
-            pairs = [(one_program(cells), *coupled(cells, Path(place))) for _ in range(PAIRS)]
+            pairs = [
+                (one_program(cells), *coupled(cells, Path(place)), bare(cells, Path(place)))
+                for _ in range(PAIRS)
+            ]
         alone, together = (statistics.median(p[i] for p in pairs) for i in (0, 1))
-        ratio = statistics.median(c / a for a, c, _ in pairs)
-        added = statistics.median(c - a for a, c, _ in pairs)
+        ratio = statistics.median(p[1] / p[0] for p in pairs)
+        added = statistics.median(p[1] - p[0] for p in pairs)
         print(
             f"{cells:>4}^3 {1e3 * alone:>15.2f} {1e3 * together:>11.2f} {1e3 * added:>9.2f}"
+            f" {1e3 * statistics.median(p[3] for p in pairs):>18.2f}"
             f" {ratio:>6.2f} {max(p[2] for p in pairs):.0f}"
         )
 
