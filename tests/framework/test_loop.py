@@ -105,6 +105,18 @@ def test_messages_of_another_time_are_refused_with_both_times(wire):
         play(Walker(), [wire], lengths={"hear": None})
 
 
+class Crowd(Walker):
+    """Hears from several."""
+
+    hear = ms.S(slots=True, x=Field("number"))
+
+
+def test_a_bad_message_names_its_slot():
+    bad = Wire(0.0, 0.1, {"x": ["1", float("nan")]})
+    with pytest.raises(ms.Refused, match=r"walker.hear at t = 0 s: x is nan.*\(slot 1\)"):
+        play(Crowd(), [said(0.0, 0.1), bad], lengths={"hear": 3})
+
+
 class Needy(ms.ScaleModel):
     """Cannot do without its input."""
 

@@ -1,4 +1,4 @@
-"""How the ranks of one component hold a field."""
+"""How the ranks of one component hold a field: declared only, every host has one rank today."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Engines: solver libraries that keep their own state behind a scale model."""
+"""Engines: solver libraries that keep their own state behind a scale model.
+
+Declared here, so that contracts and their serialised form have a place for them; no host opens
+an engine yet.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can do beyond running once; couplings that need more are refused."""
+    """What a model can do beyond running once: stands in its contract."""
 
     rewind: bool = True
     migrate: bool = True
@@ -18,7 +22,7 @@ class Capabilities:
 
 
 class Engine(Protocol):
-    """A library with a state of its own; the host opens, saves, loads and closes it."""
+    """A library with a state of its own, which a host would open, save, load and close."""
 
     def open(self, settings: Any, resources: Any) -> None:
         """Start the library for a model with these settings."""

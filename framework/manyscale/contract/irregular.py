@@ -13,8 +13,8 @@ from manyscale.contract.settings import Setting
 class Irregular:
     """A function that takes the libmuscle Instance, `run="package.module:function"`.
 
-    Its ports and settings are declared like any model's, so couplings with it are checked;
-    rewinding, restart and other hosts are not available to it.
+    Its ports and settings are declared like any model's; rewinding, restart and other hosts are
+    not available to it. A declaration only: no host runs it yet.
     """
 
     name: str

@@ -26,7 +26,8 @@ class Port:
     timeline
         The timeline whose turns this O_I or S port belongs to.
     like
-        `"*"`: the fields the conduit carries; a port's name: that port's fields (bridges).
+        `"*"`: the fields the conduit carries; a port's name: that port's fields. For bridges;
+        declared only, no host resolves it yet.
     fields
         Declared fields by name.
     """

@@ -180,7 +180,10 @@ class _Instance:
             contacts = []
             for slot in self.slots(name):
                 wire = yield Receive(name, slot)
-                contacts.append(door.from_wire(wire))
+                try:
+                    contacts.append(door.from_wire(wire))
+                except Refused as exc:
+                    raise exc if slot is None else Refused(f"{exc} (slot {slot})") from None
             got[name] = contacts if port.slots else contacts[0]
         return Received(got)
 
