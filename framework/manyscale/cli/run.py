@@ -112,7 +112,7 @@ class Watch:
     def __init__(self, console: Console, folder: Path) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self._folder, self._console = folder, console
+        self._folder = folder
         self._progress = Progress(
             TextColumn("{task.description:16}"),
             BarColumn(),
@@ -121,7 +121,6 @@ class Watch:
             console=console,
         )
         self._tasks: dict[str, Any] = {}
-        self._told = 0.0
 
     def __enter__(self) -> Watch:
         self._progress.start()

@@ -12,7 +12,7 @@ from typing import Any
 from manyscale.contract.fields import Field
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
-from manyscale.contract.settings import Setting
+from manyscale.contract.settings import Setting, bound_value
 
 FORMAT = "manyscale-contract/1"
 
@@ -67,15 +67,11 @@ def _setting(setting: Setting) -> dict[str, Any]:
         "type": setting.ymmsl_type,
         "unit": setting.unit,
         "text": setting.text,
-        "bounds": {type(b).__name__.lower(): _value(b) for b in setting.bounds},
+        "bounds": {type(b).__name__.lower(): bound_value(b) for b in setting.bounds},
         "choices": list(setting.choices),
         "required": setting.required,
         "default": None if setting.required else setting.default,
     }
-
-
-def _value(bound: Any) -> Any:
-    return getattr(bound, type(bound).__name__.lower())
 
 
 def _scales(model: type[ScaleModel]) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ class Setting:
         """Bounds and choices in words."""
         if self.choices:
             return " | ".join(map(str, self.choices))
-        return ", ".join(f"{_FULFILS[type(b)][0]} {_bound(b):g}" for b in self.bounds)
+        return ", ".join(f"{_FULFILS[type(b)][0]} {bound_value(b):g}" for b in self.bounds)
 
     def checked(self, value: Any, where: str) -> Any:
         """Return `value` in the declared type, or refuse it; a whole number serves as a float."""
@@ -94,7 +94,8 @@ class Setting:
         return good
 
 
-def _bound(bound: Bound) -> Any:
+def bound_value(bound: Bound) -> Any:
+    """Return the number of a bound."""
     return getattr(bound, type(bound).__name__.lower())
 
 

@@ -82,7 +82,7 @@ class _Node:
         self.name, self.component = name, component
         self.model = model
         self.plug = Plug(name, {}, read_only=True)
-        self.mailbox = Mailbox(name, model, self.plug, queues)
+        self.mailbox = Mailbox(name, model, queues)
         self.loop = drive(self.plug)
         self.effect: Effect | None = next(self.loop)
         self.overlay: Mapping[str, Any] = {}
@@ -123,12 +123,13 @@ class Network:
                 )
         self._nodes = [node for some in self._members.values() for node in some]
         self._connect()
-        for node in self._nodes:
-            self._plan_recording(node, record, folder)
+        self._record, self._folder = record, folder
 
     def run(self) -> Outcome:
         """Go round the instances until all are done; refuse a deadlock."""
         try:
+            for node in self._nodes:
+                self._plan_recording(node)
             while sum([self._advance(node) for node in self._nodes]):
                 pass
             stuck = [f"{n.name} is {n.plug.position()}" for n in self._nodes if not n.done]
@@ -207,18 +208,18 @@ class Network:
         if node.recorder is not None and effect.port in node.recorder.ports:
             node.recorder.take(effect.port, effect.time, effect.messages)
 
-    def _plan_recording(self, node: _Node, record: Sequence[str], folder: Path | None) -> None:
+    def _plan_recording(self, node: _Node) -> None:
         own = settings_of(self._coupling, node.name, FRAMEWORK_SETTINGS)
         node.plug.run_seed = own.get("run_seed", 0)
         model = type(node.model)
-        named = [name.rpartition(".") for name in record]
+        named = [name.rpartition(".") for name in self._record]
         mine = ";".join(port for owner, _, port in named if owner in (node.name, node.component))
         to_store = ports_to_record(model, own.get("record", ""), node.name)
         node.plug.recorded = to_store | ports_to_record(model, mine, node.name)
         for port in node.plug.recorded:
             self._recorded[f"{node.name}.{port}"] = []
-        if to_store and folder is not None:
-            place = folder / node.name
+        if to_store and self._folder is not None:
+            place = self._folder / node.name
             place.mkdir(parents=True, exist_ok=True)
             node.recorder = Recorder(place / STORE, model, node.name, to_store)
 

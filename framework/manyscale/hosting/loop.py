@@ -81,6 +81,19 @@ class Mark:
     final: bool
 
 
+class Ended(Refused):
+    """A neighbour was gone too early: rarely the first cause of a failure."""
+
+
+def ended_early(instance: str, port: str, last_time: float | None) -> str:
+    """Return the sentence for a port that was closed while a turn was wanted."""
+    when = "before it sent anything" if last_time is None else f"after t = {last_time:g} s"
+    return (
+        f"{instance}.{port}: the sender ended {when} and this model goes on;"
+        " let both end at the same time, or put a time bridge between."
+    )
+
+
 Effect = Begin | Receive | Send | Record | Mark
 Loop = Generator[Effect, Any, None]
 _BEGIN = Begin()

@@ -17,7 +17,7 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused
 from manyscale.coupling.wiring import SETTINGS_IN
 from manyscale.hosting.door import Wire
-from manyscale.hosting.loop import Plug, Send
+from manyscale.hosting.loop import Ended, Send, ended_early
 
 Iteration = tuple[int, ...]
 Key = tuple[str, int | None]
@@ -39,8 +39,8 @@ Queues = dict[Address, deque[Item]]
 class Mailbox:
     """Receives and sends for one instance, and counts the iterations it is in."""
 
-    def __init__(self, name: str, model: ScaleModel, plug: Plug, queues: Queues) -> None:
-        self.name, self.model, self.plug, self._queues = name, model, plug, queues
+    def __init__(self, name: str, model: ScaleModel, queues: Queues) -> None:
+        self.name, self.model, self._queues = name, model, queues
         self.receivers: dict[Key, list[tuple[Address, list[str]]]] = {}
         self.repeats: dict[str, list[str]] = {}
         self.before_a_pass: list[Key] = []
@@ -184,19 +184,6 @@ class Mailbox:
             self._queues[address].append(self._reduced.pop(address, nothing))
         elif len(item.iteration) < depth:
             self._queues[address].append(item)
-
-
-class Ended(Refused):
-    """A neighbour was gone too early: rarely the first cause of a failure."""
-
-
-def ended_early(instance: str, port: str, last_time: float | None) -> str:
-    """Return the sentence for a port that was closed while a turn was wanted."""
-    when = "before it sent anything" if last_time is None else f"after t = {last_time:g} s"
-    return (
-        f"{instance}.{port}: the sender ended {when} and this model goes on;"
-        " let both end at the same time, or put a time bridge between."
-    )
 
 
 def _read_only(value: Any) -> Any:

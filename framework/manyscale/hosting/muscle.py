@@ -19,8 +19,17 @@ from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
 from manyscale.hosting.door import Wire
-from manyscale.hosting.loop import Begin, Mark, Plug, Receive, Record, Send, drive
-from manyscale.hosting.mailbox import Ended, ended_early
+from manyscale.hosting.loop import (
+    Begin,
+    Ended,
+    Mark,
+    Plug,
+    Receive,
+    Record,
+    Send,
+    drive,
+    ended_early,
+)
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 

@@ -39,6 +39,7 @@ class Recorder:
         if path.exists():
             raise Refused(f"{path} exists; recordings are not overwritten.")
         self._model, self.ports = model, ports
+        self._coordinates: dict[tuple[str, str], Any] = {}
         self._store = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._store.setncatts(
             {"instance": instance, "model": model.name, "model_version": model.version}
@@ -82,8 +83,10 @@ class Recorder:
         outer = ("time", "slot")[: len(index)]
         if name not in group.variables:
             self._define_field(group, outer, name, field, value, _is_coordinate(name, field))
+            if _is_coordinate(name, field):
+                self._coordinates[port.name, name] = np.array(value)
         if _is_coordinate(name, field):
-            if np.array_equal(np.ma.getdata(group[name][:]), value):
+            if np.array_equal(self._coordinates[port.name, name], value):
                 return
             moved = f"{name}_moved"
             if moved not in group.variables:
