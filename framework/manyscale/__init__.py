@@ -2,6 +2,7 @@
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from manyscale.contract.diagnostics import Check, Finding, check
 from manyscale.contract.distribution import REPLICATED, ROOT, Held, block
 from manyscale.contract.engine import Capabilities, Engine
 from manyscale.contract.fields import Array, Field
@@ -16,6 +17,7 @@ from manyscale.contract.random_numbers import random_numbers
 from manyscale.contract.refusal import Refused
 from manyscale.contract.scales import Scale, Scales
 from manyscale.contract.state import State
+from manyscale.coupling.graph import Graph
 from manyscale.registry.hooks import hookimpl
 
 __version__ = "0.1.0"
@@ -28,13 +30,16 @@ __all__ = [
     "ROOT",
     "Array",
     "Capabilities",
+    "Check",
     "Citation",
     "Clock",
     "Contact",
     "Engine",
     "Field",
+    "Finding",
     "Ge",
     "Geometry",
+    "Graph",
     "Gt",
     "Held",
     "Irregular",
@@ -53,6 +58,7 @@ __all__ = [
     "Start",
     "State",
     "block",
+    "check",
     "grid",
     "hookimpl",
     "pure",

@@ -12,6 +12,8 @@ from manyscale.contract.refusal import Refused, nearest
 COMMANDS = {
     "list": "list_models",
     "show": "show",
+    "check": "check",
+    "explain": "explain",
     "run": "run",
     "new-plugin": "new_plugin",
     "test-plugin": "test_plugin",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -16,6 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from manyscale.cli import terminal
+from manyscale.cli.check import count, print_problems
+from manyscale.cli.overrides import settings_of
 from manyscale.contract.refusal import Refused
 
 
@@ -29,36 +29,43 @@ from manyscale.contract.refusal import Refused
     type=click.FloatRange(min=0.0, min_open=True),
     help="End the run after so many seconds of wall time.",
 )
+@click.option("--no-check", is_flag=True, help="Launch whatever the checks say.")
 def command(
     spec: tuple[Path, ...],
     overrides: tuple[str, ...],
     machine: str,
     run_dir: Path | None,
     time_limit: float | None,
+    no_check: bool,
 ) -> None:
-    """Run SPEC, a folder with model.ymmsl or a list of yMMSL files, under MUSCLE3."""
-    from manyscale.coupling.load import load
-    from manyscale.coupling.settings import checked_models
+    """Check SPEC, a folder with model.ymmsl or a list of yMMSL files, and run it under MUSCLE3."""
+    from manyscale.coupling.prove import diagnose
     from manyscale.launching import local
     from manyscale.launching import run_dir as run_dirs
     from manyscale.results import report
     from manyscale.results.run import run_of
 
-    values = dict(map(_override, overrides))
-    coupling = load(spec, values, machine)
-    models = checked_models(coupling)
+    values = settings_of(overrides)
+    console = terminal.console()
+    diagnosis = diagnose(spec, values, machine, trusted=True, with_machine=not no_check)
+    if no_check:
+        coupling = diagnosis.readable()
+    else:
+        print_problems(console, [p for p in diagnosis.problems if p.severity != "note"])
+        if diagnosis.errors:
+            raise Refused(f"{count(diagnosis.problems)}; nothing was launched.")
+        coupling = diagnosis.proven()
     system = report.system_report(coupling.files)
     folder = run_dirs.create(coupling.name, run_dir)
     files = [*coupling.files]
-    if values:
-        files.append(_overlay(folder, {name: coupling.settings[name] for name in values}))
+    if coupling.changed:
+        files.append(_overlay(folder, coupling.changed))
     command_line = local.command(files, folder)
-    console = terminal.console()
     console.print(Text(f"Running {coupling.name} in {folder}"), soft_wrap=True)
     _write_provenance(coupling, folder, command_line)
     with Watch(console, folder) as watch:
         local.launch(files, folder, time_limit=time_limit, watch=watch.look)
-    rows, figure = report.write(run_of(folder, coupling.name, models), system, folder)
+    rows, figure = report.write(run_of(folder, coupling.name, coupling.models), system, folder)
     console.print(report.table_of(coupling.name, rows))
     for label, path in (("figure", figure), ("report", folder / report.TEXT), ("run", folder)):
         console.print(Text(f"{label:8}{path}"), soft_wrap=True)
@@ -69,30 +76,11 @@ def command(
         raise Refused(f"{coupling.name}: outside the tolerance: {'; '.join(off)}.")
 
 
-def _override(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise Refused(f"--set {text}: expected COMPONENT.SETTING=VALUE, as in bulk.dt=0.5.")
-    import ymmsl
-    from ymmsl.v0_2 import Configuration, Reference
-
-    try:
-        Reference(name)
-    except ValueError:
-        raise Refused(f"--set {text}: {name!r} is no name of a setting.") from None
-    rows = re.sub(r"(?<![\w.+-])(-?\d+)(?=\s*[],])", r"\1.0", value)  # [[1, 2]] for [[1.0, 2.0]]
-    for spelling in (value, rows):
-        spec = f"ymmsl_version: v0.2\nsettings:\n  {name}: {spelling}\n"
-        with contextlib.suppress(Exception):
-            return name, ymmsl.load_as(Configuration, spec).settings[name]
-    raise Refused(f"--set {text}: {value!r} is no value of a setting; write it as in a yMMSL file.")
-
-
 def _overlay(folder: Path, settings: Mapping[str, Any]) -> Path:
     import ymmsl
     from ymmsl.v0_2 import Configuration, Settings
 
-    path = folder / "set.ymmsl"
+    path = folder / "resolved.ymmsl"
     path.write_text(ymmsl.dump(Configuration(settings=Settings(dict(settings)))))
     return path
 

@@ -23,7 +23,8 @@ OPERATOR_NAMES = frozenset(
 )
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
-    "keeps_state", "determinism", "citations", "capabilities", "writes", "record", "run_seed",
+    "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "record",
+    "run_seed",
 }  # fmt: skip
 
 
@@ -53,6 +54,8 @@ class ScaleModel:
     determinism: ClassVar[Literal["bitwise", "tolerance", "statistical"]] = "bitwise"
     citations: ClassVar[tuple[Citation, ...]] = ()
     capabilities: ClassVar[Capabilities] = Capabilities()
+    extra: ClassVar[str] = ""
+    """Extra of the model's distribution that brings the solver library it needs."""
     ports: ClassVar[Mapping[str, Port]] = {}
     meshes: ClassVar[Mapping[str, Mesh]] = {}
     State: ClassVar[type]
@@ -165,6 +168,8 @@ def _refuse_bad_names(cls: type[ScaleModel], settings: Mapping[str, Setting]) ->
         if name in _RESERVED or keyword.iskeyword(name) or name.startswith(("_", "muscle_")):
             raise TypeError(f"{cls.__name__}.{name}: this name is taken; choose another.")
     for name, port in cls.ports.items():
+        if port.like not in ("", "*") and port.like not in cls.ports:
+            raise TypeError(f"{cls.__name__}.{name}: like={port.like!r} names no port.")
         for field_name, declared in port.fields.items():
             where = f"{cls.__name__}.{name}.{field_name}"
             _refuse_bad_axes(where, field_name, declared, port)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
-from manyscale.contract.fields import RESERVED, Field
+from manyscale.contract.fields import RESERVED, Axis, Field
 
 OPERATORS = ("f_init", "o_i", "s", "o_f")
 
@@ -27,7 +29,10 @@ class Port:
         The timeline whose turns this O_I or S port belongs to.
     like
         `"*"`: the fields the conduit carries; a port's name: that port's fields. For bridges;
-        declared only, no host resolves it yet.
+        the checks follow it along the conduits, no host resolves it yet.
+    axes, unit, mesh
+        How the fields of a `like` port differ from their origin: `axes={"x": "y=cells"}` puts
+        the axis y where x was, `unit` and `mesh` take the place of those that came.
     fields
         Declared fields by name.
     """
@@ -44,12 +49,17 @@ class Port:
         overlay: bool = False,
         timeline: str = "",
         like: str = "",
+        axes: Mapping[str, str] | None = None,
+        unit: str = "",
+        mesh: str = "",
         **fields: Field,
     ) -> None:
-        if any(isinstance(x, Field) for x in (slots, optional, plain, overlay, timeline, like)):
+        options = (slots, optional, plain, overlay, timeline, like, axes, unit, mesh)
+        if any(isinstance(option, Field) for option in options):
             raise TypeError("A field cannot be called slots, optional, plain, overlay or the like.")
         self.slots, self.optional, self.plain = slots, optional, plain
         self.overlay, self.timeline, self.like = overlay, timeline, like
+        self.axes, self.unit, self.mesh = dict(axes or {}), unit, mesh
         self.fields = fields
         if plain and (len(fields) != 1 or any(field.optional for field in fields.values())):
             raise TypeError("A plain port carries exactly one field, and always.")
@@ -59,6 +69,10 @@ class Port:
             raise TypeError("Only O_I and S ports have a timeline.")
         if optional and self.operator in ("o_i", "o_f"):
             raise TypeError("A sending port is always optional; leave `optional` out.")
+        if (axes or unit or mesh) and not like:
+            raise TypeError("Only a `like` port changes axes, unit or mesh.")
+        if like and (fields or overlay):
+            raise TypeError("A `like` port declares no fields of its own.")
         if not (fields or overlay or like):
             raise TypeError("A port declares at least one field.")
         for name in fields:
@@ -68,10 +82,32 @@ class Port:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
+    def followed(self, origin: Mapping[str, Field]) -> dict[str, Field]:
+        """Return the fields of this `like` port when its origin carries these."""
+        return {name: self._changed(field) for name, field in origin.items()}
+
+    def _changed(self, field: Field) -> Field:
+        axes = field.axes
+        if field.shape is not None:
+            axes = " ".join(self.axes.get(axis.name, _spelled(axis)) for axis in field.shape)
+        location = field.location or "cell" if self.mesh else field.location
+        return replace(
+            field,
+            axes=axes,
+            unit=self.unit or field.unit,
+            mesh=self.mesh or field.mesh,
+            location=location,
+        )
+
     @property
     def sends(self) -> bool:
         """Whether messages leave here."""
         return self.operator in ("o_i", "o_f")
+
+
+def _spelled(axis: Axis) -> str:
+    # the setting that gives a length is the origin's; it says nothing about this model
+    return axis.name if axis.length is None else f"{axis.name}={axis.length}"
 
 
 class F_INIT(Port):  # noqa: N801  the field's own names

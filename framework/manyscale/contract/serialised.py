@@ -1,4 +1,4 @@
-"""The serialised form of a contract: JSON with a published schema.
+"""The serialised form of a contract: JSON with a published schema, written and read.
 
 It is what `manyscale show MODEL --json` prints, and what a sidecar file for a component in
 another language contains.
@@ -29,6 +29,7 @@ def serialised(model: type[ScaleModel]) -> dict[str, Any]:
         "writes": model.writes,
         "determinism": model.determinism,
         "capabilities": asdict(model.capabilities),
+        "extra": model.extra,
         "engine": model.Engine is not None,
         "ports": [_port(port) for port in model.ports.values()],
         "settings": [_setting(setting) for setting in model.settings().values()],
@@ -48,6 +49,9 @@ def _port(port: Port) -> dict[str, Any]:
         "plain": port.plain,
         "overlay": port.overlay,
         "like": port.like,
+        "axes": port.axes,
+        "unit": port.unit,
+        "mesh": port.mesh,
         "fields": [{"name": name, **_field(field)} for name, field in port.fields.items()],
     }
 
@@ -140,6 +144,9 @@ _PORT = _object(
     plain=_FLAG,
     overlay=_FLAG,
     like=_TEXT,
+    axes={"type": "object", "additionalProperties": _TEXT},
+    unit=_TEXT,
+    mesh=_TEXT,
     fields={"type": "array", "items": _FIELD},
 )
 _SETTING = _object(
@@ -167,6 +174,7 @@ SCHEMA: dict[str, Any] = {
         writes=_FLAG,
         determinism={"enum": ["bitwise", "tolerance", "statistical"]},
         capabilities={"type": "object"},
+        extra=_TEXT,
         engine=_FLAG,
         ports={"type": "array", "items": _PORT},
         settings={"type": "array", "items": _SETTING},

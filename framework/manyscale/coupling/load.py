@@ -1,4 +1,4 @@
-"""Reads a coupling spec: its yMMSL files, merged and resolved by ymmsl, with contracts.
+"""Reads a coupling spec: its yMMSL files, merged, resolved and flattened as MUSCLE3 does it.
 
 A spec is a folder (`model.ymmsl`, `settings.ymmsl`, and one file per machine such as
 `laptop.ymmsl`) or a list of files; later files overlay settings, resources and programs.
@@ -7,72 +7,131 @@ A spec is a folder (`model.ymmsl`, `settings.ymmsl`, and one file per machine su
 from __future__ import annotations
 
 import hashlib
-import re
+import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import yaml
 import ymmsl
-from ymmsl.v0_2 import (
-    Component,
-    Configuration,
-    Model,
-    Reference,
-    resolve,
-    resolve_timelines,
-)
+from ymmsl.v0_2 import Component, Conduit, Configuration, Model, Reference, Timeline
+from ymmsl.v0_2.resolver import ymmsl_cache
 
+from manyscale.contract.diagnostics import At
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused, nearest
+from manyscale.contract.sidecar import contract_of
+from manyscale.coupling.graph import Ending, Graph, Link, Node
+from manyscale.coupling.settings import as_floats, in_unit, with_unit
+from manyscale.coupling.source import Source, Sources, read
 from manyscale.registry import registry
-from manyscale.registry.catalog import HOST
+from manyscale.registry.catalog import HOST, configuration
 
 PARTS = ("model.ymmsl", "settings.ymmsl")
-_UNKNOWN = re.compile(r"from manyscale in .*Implementation (\w+) not found")
+OURS = "manyscale"
+"""The yMMSL module of all registered models."""
 
 
 @dataclass(frozen=True)
 class Coupling:
-    """A resolved coupling: one flat model, its settings, and the contracts of its components."""
+    """A proven coupling, flat, as hosts and launchers use it."""
 
     files: tuple[Path, ...]
-    config: Configuration
-    model: Model
-    contracts: Mapping[str, type[ScaleModel] | None]
-    """By component path; None for a program of another make."""
+    graph: Graph
+    changed: Mapping[str, Any]
+    """Settings by full name that differ from the files: given on the command line, converted
+    from another unit, or whole numbers that are meant as floats."""
 
     @property
     def name(self) -> str:
         """The model's name."""
-        return str(self.model.name).rpartition(".")[2]
-
-    @property
-    def components(self) -> dict[str, Component]:
-        """Components by path."""
-        return {str(name): component for name, component in self.model.components.items()}
+        return self.graph.name
 
     @property
     def settings(self) -> dict[str, Any]:
         """Settings by full name."""
-        return {str(name): value for name, value in self.config.settings.items()}
+        return self.graph.settings
+
+    @property
+    def contracts(self) -> dict[str, type[ScaleModel] | None]:
+        """Contracts by component path; None for a program no host of this framework runs."""
+        return {n.name: n.contract if n.hosted else None for n in self.graph.nodes.values()}
+
+    @cached_property
+    def models(self) -> dict[str, ScaleModel]:
+        """Every hosted instance's model with its settings, as far as they fit."""
+        graph = self.graph
+        found = {name: graph.model(name) for name, node in graph.instances.items() if node.hosted}
+        return {name: model for name, model in found.items() if model is not None}
 
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every file of the spec."""
         return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in self.files}
 
-    def contract(self, component: str) -> type[ScaleModel]:
-        """Return a component's model class, or refuse a component of another make."""
-        found = self.contracts[component]
-        if found is None:
-            program = self.model.components[Reference(component)].implementation
-            raise Refused(
-                f"Component {component} runs the program {program}, which is no scale model of"
-                " this framework; start the coupling with muscle_manager."
-            )
+
+@dataclass
+class Spec:
+    """The merged configuration of a spec, nested as it was written, with places."""
+
+    config: Configuration
+    sources: Sources
+    registry: registry.Registry
+    contracts: Mapping[str, type[ScaleModel] | None]
+    """By program name."""
+    hosted: frozenset[str]
+    """Names of programs a host of this framework runs."""
+    dropped: set[str] = field(default_factory=set)
+    """Names of implementations that could not be imported; nothing more is said of them."""
+
+    def at(self, model: Model) -> At:
+        """Return where a model is written."""
+        return ("models", str(model.name).partition("__customised_for__")[0])
+
+    def conduits(self, model: Model) -> list[tuple[Conduit, At]]:
+        """Return a model's conduits with their places."""
+        counts: dict[str, int] = {}
+        found = []
+        for conduit in model.conduits:
+            sender = str(conduit.sender)
+            at: At = (*self.at(model), "conduits", sender)
+            number = counts[sender] = counts.get(sender, -1) + 1
+            several: At = (*at, number)
+            found.append((conduit, several if self.sources.holders(several) else at))
         return found
+
+    def program(self, component: Component) -> Any:
+        """Return the ymmsl Program of a component, None if a model implements it."""
+        name = component.implementation
+        return None if name is None else self.config.programs.get(name)
+
+    def contract(self, component: Component) -> type[ScaleModel] | None:
+        """Return what is known of a component."""
+        return self.contracts.get(str(component.implementation))
+
+    def drop(self, at: At) -> None:
+        """Leave out what stands at a place."""
+        match at:
+            case ("settings", str(key)):
+                del self.config.settings[key]
+            case ("resources", str(name)):
+                self.config.resources.pop(Reference(name), None)
+            case ("models", str(name), "components", str(component)):
+                model = self.config.models[Reference(name)]
+                model.components.pop(Reference(component), None)
+                model.conduits = [
+                    c
+                    for c in model.conduits
+                    if component not in (str(c.sending_component()), str(c.receiving_component()))
+                ]
+            case ("models", str(name), "matching_timelines", *_):
+                self.config.models[Reference(name)].matching_timelines = None
+            case ("models", str(name), "conduits", *_):
+                model = self.config.models[Reference(name)]
+                model.conduits = [c for c, place in self.conduits(model) if place != at]
 
 
 def spec_files(spec: Sequence[Path], machine: str = "laptop") -> tuple[Path, ...]:
@@ -86,6 +145,8 @@ def spec_files(spec: Sequence[Path], machine: str = "laptop") -> tuple[Path, ...
         else:
             known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise Refused(f"There is no spec at {path}.{nearest(path.name, known)}")
+    if not files:
+        raise Refused("A spec has at least one yMMSL file.")
     return tuple(files)
 
 
@@ -101,119 +162,189 @@ def _of_folder(folder: Path, machine: str) -> list[Path]:
     return [p for p in (first, folder / PARTS[1], overlay) if p.is_file()]
 
 
-def repaired(config: Configuration, name: str, value: Any) -> Any:
-    """Return whole numbers as floats where every program that knows the setting wants those."""
-    last = name.rpartition(".")[2]
-    kinds = {
-        str(p.supported_settings[last].typ)
-        for p in config.programs.values()
-        if p.supported_settings is not None and last in p.supported_settings
-    }
-    return _floats(value) if kinds and all("float" in kind for kind in kinds) else value
+def with_imports(sources: list[Source]) -> Sources:
+    """Return the sources with the files they import from YMMSL_PATH, as ymmsl finds them."""
+    found = list(sources)
+    names = {point.name for point in entry_points(group="ymmsl.module")}
+    for source in found:  # grows on the way
+        for line in source.data(("imports",)) or []:
+            words = str(line).split()
+            if len(words) < 2 or words[1] in names | {s.module for s in found}:
+                continue
+            for folder in filter(None, os.environ.get("YMMSL_PATH", "").split(":")):
+                path = Path(folder, *words[1].split(".")).with_suffix(".ymmsl")
+                if path.is_file():
+                    found.append(read(path, words[1]))
+                    break
+    return Sources(found)
 
 
-def _floats(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_floats(item) for item in value]
-    return float(value) if type(value) is int else value
+def prime_imports() -> None:
+    """Give ymmsl the module of all registered models ready made; reading it takes 0.25 s."""
+    path = Path(f"{OURS}.ymmsl")
+    if path not in ymmsl_cache:
+        config = configuration()
+        for program in config.programs.values():
+            program.name = Reference(OURS) + program.name
+        config.programs = {p.name: p for p in config.programs.values()}
+        ymmsl_cache[path] = config, path
 
 
-def load(
-    spec: Sequence[Path], settings: Mapping[str, Any] | None = None, machine: str = "laptop"
-) -> Coupling:
-    """Return the coupling of a spec with `settings` laid over, or refuse it in one sentence."""
-    files = spec_files(spec, machine)
-    config = _merged(files)
-    try:
-        resolve(Reference([]), config)
-        for name, value in (settings or {}).items():
-            config.settings[name] = repaired(config, name, value)
-        config.check_consistent(True, None)
-        for model in config.models.values():
-            resolve_timelines(model)
-        root = config.root_model(None)
-    except Exception as exc:
-        _refuse_wrong_settings(config)
-        raise Refused(_one_line(exc, files)) from None
-    flat = _flat(config)
-    (model,) = flat.models.values()
-    contracts = {
-        str(name): _contract(flat, component.implementation)
-        for name, component in model.components.items()
-    }
-    model.name = root.name
-    return Coupling(files, flat, model, contracts)
+def merged(sources: Sources, changed: bool) -> Configuration:
+    """Return the configuration of the spec's own files, later ones laid over."""
+    configs = [
+        ymmsl.load_as(Configuration, source.dumped() if changed else source.text)
+        for source in sources.own()
+    ]
+    for config in configs[1:]:
+        configs[0].update(config)
+    return configs[0]
 
 
-def _merged(files: Sequence[Path]) -> Configuration:
-    merged: Configuration | None = None
-    for file in files:
-        _refuse_double_keys(file)
-        try:
-            config = ymmsl.load_as(Configuration, file)
-        except Exception as exc:
-            raise Refused(_one_line(exc, [file])) from None
-        if merged is None:
-            merged = config
+def contracts(
+    config: Configuration, files: Sequence[Path], trusted: bool
+) -> tuple[dict[str, type[ScaleModel] | None], frozenset[str]]:
+    """Return the contracts of all programs by name, and which of them a host runs.
+
+    A model that is not registered is imported only if the spec is `trusted`.
+    """
+    found: dict[str, type[ScaleModel] | None] = {}
+    hosted = set()
+    registered = {entry.reference: entry.model for entry in registry.load()}
+    for name, program in config.programs.items():
+        words = " ".join(program.args or []).split()
+        if HOST in words[:-1]:
+            reference = words[words.index(HOST) + 1]
+            hosted.add(str(name))
+            if reference in registered:
+                found[str(name)] = registered[reference]
+            else:
+                found[str(name)] = _imported(reference) if trusted else None
         else:
-            merged.update(config)
-    if merged is None:
-        raise Refused("A spec has at least one yMMSL file.")
-    return merged
+            path = sidecar(str(name), files)
+            found[str(name)] = None if path is None else read_sidecar(path)
+    return found, frozenset(hosted)
 
 
-def _refuse_double_keys(file: Path) -> None:
-    """Refuse a file in which the second of two equal keys would win without a word."""
+def _imported(reference: str) -> type[ScaleModel] | None:
     try:
-        nodes = [yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return  # ymmsl says what is wrong
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, yaml.MappingNode):
-            seen = set()
-            for key, value in node.value:
-                if key.value in seen:
-                    line = key.start_mark.line + 1
-                    raise Refused(f"{file}:{line}: the key {key.value!r} stands twice; keep one.")
-                seen.add(key.value)
-                nodes.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            nodes += node.value
+        return registry.by_reference(reference)
+    except Refused:
+        return None  # a check says so
 
 
-def _flat(config: Configuration) -> Configuration:
-    """Return the configuration with nested models put in place, as MUSCLE3 runs it."""
-    from libmuscle.manager.hammer import flatten
-
-    return flatten(config, None)
-
-
-def _one_line(exc: Exception, files: Sequence[Path]) -> str:
-    text = " ".join(str(exc).split())
-    unknown = _UNKNOWN.search(text)
-    if unknown is not None:
-        try:
-            registry.load().find(unknown[1])
-        except Refused as why:  # the registry knows of clashes and broken plugins
-            text = str(why)
-    return f"{', '.join(map(str, files))}: {text}"
+def sidecar(program: str, files: Sequence[Path]) -> Path | None:
+    """Return the contract file `PROGRAM.contract.json` beside a spec's files, if there is one."""
+    name = f"{program.rpartition('.')[2]}.contract.json"
+    return next((p for f in files if (p := f.parent / name).is_file()), None)
 
 
-def _refuse_wrong_settings(config: Configuration) -> None:
-    """Say in the words of the contract what is wrong with a setting, if that is the trouble."""
-    contracts = [c for c in (_contract(config, name) for name in config.programs) if c is not None]
-    for key, value in config.settings.items():
-        name = str(key).rpartition(".")[2]
-        known = [c.settings()[name] for c in contracts if name in c.settings()]
-        for setting in known[:1]:
-            setting.checked(value, str(key).rpartition(".")[0] or "all")
-
-
-def _contract(config: Configuration, implementation: Reference | None) -> type[ScaleModel] | None:
-    if implementation is None or implementation not in config.programs:
+def read_sidecar(path: Path) -> type[ScaleModel] | None:
+    """Return the contract of a sidecar file, None if it is none; a check says why."""
+    try:
+        return contract_of(json.loads(path.read_text(encoding="utf-8")))
+    except (Refused, ValueError, UnicodeDecodeError):
         return None
-    args = " ".join(config.programs[implementation].args or []).split()
-    if HOST not in args or args.index(HOST) + 1 >= len(args):
-        return None
-    return registry.by_reference(args[args.index(HOST) + 1])
+
+
+def graph_of(spec: Spec, files: Sequence[Path]) -> Graph:
+    """Return the flat graph of a consistent spec."""
+    config = spec.config
+    root = config.root_model(None)
+    origins = dict(_origins(config, root, Reference([])))
+    flat = _flat(config, root)
+    nodes = {}
+    for path, component in flat.components.items():
+        model = origins[str(path)]
+        program = str(component.implementation)
+        nodes[str(path)] = Node(
+            name=str(path),
+            at=(*spec.at(model), "components", str(path[-1])),
+            program=program,
+            ports={
+                str(name): Ending(str(name), port.operator.name.lower(), _text(port.timeline))
+                for name, port in component.ports.items()
+            },
+            sizes=tuple(component.multiplicity),
+            contract=spec.contracts.get(program),
+            hosted=program in spec.hosted,
+            model=str(model.name),
+        )
+    places = {str(m.name): {str(c.receiver): at for c, at in spec.conduits(m)}
+              for m in config.models.values()}  # fmt: skip
+    links = [
+        Link(
+            nodes[str(c.sending_component())],
+            str(c.sending_port()),
+            nodes[str(c.receiving_component())],
+            str(c.receiving_port()),
+            tuple(f.value for f in c.filters),
+            places[nodes[str(c.receiving_component())].model].get(
+                f"{c.receiving_component()[-1]}.{c.receiving_port()}",
+                nodes[str(c.receiving_component())].at,
+            ),
+        )
+        for c in flat.conduits
+    ]
+    return Graph(
+        name=str(root.name).rpartition(".")[2],
+        nodes=nodes,
+        links=links,
+        settings={str(name): value for name, value in config.settings.items()},
+        programs={str(name): program for name, program in config.programs.items()},
+        resources={str(name).partition(".")[2]: r for name, r in config.resources.items()},
+        checkpoints=config.checkpoints,
+        files=tuple(files),
+    )
+
+
+def _text(timeline: Timeline | None) -> str:
+    return "" if timeline is None else str(timeline)
+
+
+def _origins(config: Configuration, model: Model, path: Reference) -> Any:
+    """Yield the model each flat component stands in."""
+    for component in model.components.values():
+        inner = path + component.name
+        nested = component.implementation
+        if nested is not None and nested in config.models:
+            yield from _origins(config, config.models[nested], inner)
+        else:
+            yield str(inner), model
+
+
+def _flat(config: Configuration, root: Model) -> Model:
+    """Return the model with nested ones put in place, as MUSCLE3 runs it."""
+    implementations = {c.implementation for c in root.components.values()}
+    if None not in implementations and not implementations & config.models.keys():
+        return root
+    from libmuscle.manager.hammer import flatten  # 0.1 s to import: only where it is needed
+
+    (model,) = flatten(config, None).models.values()
+    return model
+
+
+def settle(graph: Graph) -> dict[str, Any]:
+    """Convert settings with a unit and whole numbers meant as floats; return what changed."""
+    changed = {}
+    for key, value in graph.settings.items():
+        wanted = [s for _, s in graph.concerned(key) if s is not None]
+        if not wanted or not all("float" in s.ymmsl_type for s in wanted):
+            continue
+        new = value
+        if isinstance(value, str) and with_unit(value):
+            new = _converted(value, [s.unit for s in wanted])
+        elif not isinstance(value, (str, float, bool)):
+            new = as_floats(value)
+        if repr(new) != repr(value):
+            changed[key] = new
+    graph.settings.update(changed)
+    return changed
+
+
+def _converted(text: str, units: Sequence[str]) -> Any:
+    try:
+        numbers = {in_unit(text, unit) for unit in units}
+    except Refused:
+        return text  # a check says why
+    return numbers.pop() if len(numbers) == 1 else text

@@ -1,46 +1,32 @@
-"""Settings of a coupling against the contracts of its components."""
+"""Settings of a coupling: which value an instance is given, and values with a unit."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from manyscale.contract.model import ScaleModel
-from manyscale.contract.recording import ports_to_record
-from manyscale.contract.refusal import Refused, nearest
-from manyscale.coupling.load import Coupling
-from manyscale.coupling.wiring import refuse_miswired
-from manyscale.registry.catalog import FRAMEWORK_SETTINGS
+from manyscale.contract.refusal import Refused
+from manyscale.contract.units import affine
+
+_WITH_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.].*?)\s*")
 
 
-def instances(coupling: Coupling, component: str) -> list[str]:
-    """Return the instance names of a component: `pipe[0]`, `pipe[1]`, or `bulk`."""
-    sizes = list(coupling.components[component].multiplicity or [])
-    names = [component]
-    for size in sizes:
-        names = [f"{name}[{i}]" for name in names for i in range(size)]
-    return names
-
-
-def settings_of(
-    coupling: Coupling,
-    instance: str,
-    known: Iterable[str],
-    overlay: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the values one instance is given: most specific first, overlays before the spec."""
-    values = {**coupling.settings, **(overlay or {})}
+def lookup(
+    settings: Mapping[str, Any], instance: str, names: Iterable[str]
+) -> dict[str, tuple[str, Any]]:
+    """Return (key, value) by name of the settings an instance is given, most specific first."""
     found = {}
-    for name in known:
-        for prefix in _prefixes(instance):
+    for name in names:
+        for prefix in prefixes(instance):
             key = f"{prefix}.{name}" if prefix else name
-            if key in values:
-                found[name] = values[key]
+            if key in settings:
+                found[name] = key, settings[key]
                 break
     return found
 
 
-def _prefixes(instance: str) -> Iterator[str]:
+def prefixes(instance: str) -> Iterator[str]:
     """Yield `a.b[1]`, `a.b`, `a`, ``."""
     while instance:
         yield instance
@@ -49,52 +35,31 @@ def _prefixes(instance: str) -> Iterator[str]:
     yield ""
 
 
-def checked_models(coupling: Coupling) -> dict[str, ScaleModel]:
-    """Return every instance's model with its settings; refuse what is unknown or unfit."""
-    refuse_miswired(coupling)
-    _refuse_unknown(coupling)
-    models = {}
-    for component, contract in coupling.contracts.items():
-        if contract is None:
-            continue
-        for instance in instances(coupling, component):
-            values = settings_of(coupling, instance, contract.settings())
-            own = settings_of(coupling, instance, FRAMEWORK_SETTINGS)
-            try:
-                models[instance] = contract.with_settings(values)
-                ports_to_record(contract, own.get("record", ""), instance)
-                models[instance].scales()
-            except (Refused, ValueError) as exc:
-                raise Refused(f"In {coupling.name}, component {instance}: {exc}") from None
-    return models
+def with_unit(text: str) -> tuple[float, str] | None:
+    """Return number and unit of a text like `5 nm`, None for any other text."""
+    found = _WITH_UNIT.fullmatch(text)
+    return (float(found[1]), found[2]) if found else None
 
 
-def _refuse_unknown(coupling: Coupling) -> None:
-    every = set(FRAMEWORK_SETTINGS)
-    for contract in coupling.contracts.values():
-        every |= set(contract.settings()) if contract else set()
-    for key in coupling.settings:
-        owner, _, name = key.rpartition(".")
-        if name.startswith("muscle_"):
-            continue
-        if not owner:
-            if name not in every and all(coupling.contracts.values()):
-                raise Refused(
-                    f"No component of {coupling.name} has a setting {name!r}.{nearest(name, every)}"
-                )
-            continue
-        component = owner.partition("[")[0]
-        inside = [c for c in coupling.contracts if c == component or c.startswith(component + ".")]
-        if not inside:
-            raise Refused(
-                f"Setting {key}: {coupling.name} has no component {component!r}."
-                f"{nearest(component, coupling.contracts)}"
-            )
-        members = instances(coupling, component) if component in coupling.contracts else []
-        if "[" in owner and not any(m == owner or m.startswith(f"{owner}[") for m in members):
-            raise Refused(f"Setting {key}: there is no {owner!r}.{nearest(owner, members)}")
-        contracts = [c for c in map(coupling.contracts.get, inside) if c is not None]
-        known = {name for c in contracts for name in c.settings()} | set(FRAMEWORK_SETTINGS)
-        if len(contracts) == len(inside) and name not in known:
-            models = " and ".join(sorted({c.name for c in contracts}))
-            raise Refused(f"Setting {key}: {models} has no setting {name!r}.{nearest(name, known)}")
+def in_unit(text: str, unit: str) -> float:
+    """Return the number of a text like `5 nm` in another unit.
+
+    Raises `Refused` if it is no number with a unit, or the unit does not fit.
+    """
+    given = with_unit(text)
+    if given is None:
+        raise Refused(f"{text!r} is no number with a unit, such as '5 nm'.")
+    a, b = affine(given[1], unit)
+    if b:
+        raise Refused(
+            f"'{given[1]}' has an offset, and a setting does not say whether it is a difference;"
+            f" give the number in '{unit}'."
+        )
+    return a * given[0]
+
+
+def as_floats(value: Any) -> Any:
+    """Return whole numbers, alone or in lists, as floats."""
+    if isinstance(value, list):
+        return [as_floats(item) for item in value]
+    return float(value) if type(value) is int else value

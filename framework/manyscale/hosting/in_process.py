@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused, nearest
-from manyscale.coupling.load import Coupling, load
-from manyscale.coupling.settings import checked_models, instances, settings_of
-from manyscale.coupling.wiring import SETTINGS_IN
+from manyscale.coupling.graph import SETTINGS_IN
+from manyscale.coupling.load import Coupling
+from manyscale.coupling.prove import prove
+from manyscale.coupling.settings import lookup
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Effect, Mark, Plug, Receive, Record, Send, drive
 from manyscale.hosting.mailbox import Mailbox, Queues
@@ -72,7 +73,7 @@ def run(
         For anything that is wrong in the spec or in a message, in one sentence.
     """
     paths = [Path(spec)] if isinstance(spec, (str, Path)) else [Path(p) for p in spec]
-    return Network(load(paths, settings), record, folder).run()
+    return Network(prove(paths, settings), record, folder).run()
 
 
 class _Node:
@@ -106,13 +107,16 @@ class Network:
         self._coupling = coupling
         self._queues: Queues = {}
         self._recorded: dict[str, list[Shown]] = {}
-        models = checked_models(coupling)
         self._members: dict[str, list[_Node]] = {}
-        for component in coupling.components:
-            coupling.contract(component)
-            self._members[component] = [
-                _Node(name, component, models[name], self._queues)
-                for name in instances(coupling, component)
+        for component in coupling.graph.nodes.values():
+            if not component.hosted or component.contract is None:
+                raise Refused(
+                    f"Component {component.name} runs the program {component.program}, which is no"
+                    " scale model of this framework; start the coupling with muscle_manager."
+                )
+            self._members[component.name] = [
+                _Node(name, component.name, coupling.models[name], self._queues)
+                for name in component.instances
             ]
         for name in record:
             owner = name.rpartition(".")[0]
@@ -198,10 +202,15 @@ class Network:
         """Return the node's model with the settings of this pass."""
         if node.mailbox.overlay != node.overlay:
             node.overlay = node.mailbox.overlay
-            names = node.model.settings()
-            values = settings_of(self._coupling, node.name, names, node.overlay)
+            values = self._settings(node, node.model.settings(), node.overlay)
             node.model = type(node.model).with_settings(values)
         return node.model
+
+    def _settings(
+        self, node: _Node, names: Iterable[str], overlay: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        given = lookup({**self._coupling.settings, **overlay}, node.name, names)
+        return {name: value for name, (_, value) in given.items()}
 
     def _keep(self, node: _Node, effect: Record) -> None:
         self._recorded[f"{node.name}.{effect.port}"].append(Shown(effect.time, effect.messages))
@@ -209,7 +218,7 @@ class Network:
             node.recorder.take(effect.port, effect.time, effect.messages)
 
     def _plan_recording(self, node: _Node) -> None:
-        own = settings_of(self._coupling, node.name, FRAMEWORK_SETTINGS)
+        own = self._settings(node, FRAMEWORK_SETTINGS, {})
         node.plug.run_seed = own.get("run_seed", 0)
         model = type(node.model)
         named = [name.rpartition(".") for name in self._record]
@@ -224,12 +233,10 @@ class Network:
             node.recorder = Recorder(place / STORE, model, node.name, to_store)
 
     def _connect(self) -> None:
-        for conduit in self._coupling.model.conduits:
-            filters = [word.value for word in conduit.filters]
-            for a in self._members[str(conduit.sending_component())]:
-                for b in self._members[str(conduit.receiving_component())]:
-                    ends = str(conduit.sending_port()), str(conduit.receiving_port())
-                    self._join(a, b, ends, filters)
+        for link in self._coupling.graph.links:
+            for a in self._members[link.sender.name]:
+                for b in self._members[link.receiver.name]:
+                    self._join(a, b, (link.out, link.into), [*link.filters])
 
     def _join(self, a: _Node, b: _Node, ends: tuple[str, str], filters: list[str]) -> None:
         """Connect two instances, as members of equal sets or through slots."""
@@ -253,7 +260,7 @@ class Network:
     def _length(self, peer: _Node, slot: int | None) -> int | None:
         if slot is None:
             return None
-        return list(self._coupling.components[peer.component].multiplicity)[-1]
+        return self._coupling.graph.nodes[peer.component].sizes[-1]
 
 
 def _slot(rest: tuple[int, ...]) -> int | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused
-from manyscale.coupling.wiring import SETTINGS_IN
+from manyscale.coupling.graph import SETTINGS_IN
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import Ended, Send, ended_early
 

@@ -28,10 +28,17 @@ def __getattr__(name: str) -> str:
     if name != "YMMSL":
         raise AttributeError(name)
     import ymmsl
+
+    return ymmsl.dump(configuration())
+
+
+def configuration() -> Any:
+    """Return the ymmsl Configuration with the program of every registered model."""
     from ymmsl.v0_2 import Configuration
 
-    programs = [program(entry.model, entry.reference) for entry in registry.load()]
-    return ymmsl.dump(Configuration(programs=programs))
+    return Configuration(
+        programs=[program(entry.model, entry.reference) for entry in registry.load()]
+    )
 
 
 def program(model: type[ScaleModel], reference: str) -> Any:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
+from manyscale.contract.diagnostics import Check
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.quantities import Quantity
 
@@ -42,3 +43,8 @@ def manyscale_models() -> list[type[ScaleModel]]:  # type: ignore[empty-body]
 @_spec
 def manyscale_quantities() -> list[Quantity]:  # type: ignore[empty-body]
     """Return quantities this plugin adds to the common ones."""
+
+
+@_spec
+def manyscale_checks() -> list[Check]:  # type: ignore[empty-body]
+    """Return checks of coupling specs, made with `ms.check`; called only when specs are checked."""

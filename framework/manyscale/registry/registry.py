@@ -6,13 +6,14 @@ import importlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, cast
 
 import pluggy
 
+from manyscale.contract.diagnostics import Check
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.quantities import COMMON, Quantity
 from manyscale.contract.refusal import Refused, nearest
@@ -51,6 +52,22 @@ class Registry:
     quantities: dict[str, Quantity] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     clashes: dict[str, list[Entry]] = field(default_factory=dict)
+    _loaded: list[tuple[EntryPoint, ModuleType]] = field(default_factory=list)
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        """All checks by code; a plugin whose checks fail to load is noted as broken."""
+        found: dict[str, Check] = {}
+        for point, module in self._loaded:
+            try:
+                for one in _asked(module, "manyscale_checks"):
+                    if not isinstance(one, Check):
+                        raise TypeError(f"manyscale_checks offers {one!r}, which is no Check")
+                    if found.setdefault(one.code, one) is not one:
+                        raise TypeError(f"the code {one.code} of its check is taken")
+            except Exception as exc:
+                self.broken.append(_broken(point, exc))
+        return dict(sorted(found.items()))
 
     def find(self, name: str) -> Entry:
         """Return a model by name, or refuse the name with the nearest one."""
@@ -78,13 +95,14 @@ def build(points: Iterable[EntryPoint]) -> Registry:
         distribution = point.dist.name if point.dist else "?"
         version = point.dist.version if point.dist else "?"
         try:
-            found = _offered(point.load())
+            module = point.load()
+            found = _offered(module)
         except BaseException as exc:  # a plugin may even call sys.exit at import
             if isinstance(exc, KeyboardInterrupt):
                 raise
-            reason = f"{type(exc).__name__}: {exc}".splitlines()[0]
-            registry.broken.append(Broken(point.name, distribution, reason))
+            registry.broken.append(_broken(point, exc))
             continue
+        registry._loaded.append((point, module))
         for model in found["manyscale_models"]:
             _add(registry, Entry(model, point.name, distribution, version))
         for quantity in found["manyscale_quantities"]:
@@ -97,20 +115,31 @@ def build(points: Iterable[EntryPoint]) -> Registry:
 
 def _offered(module: ModuleType) -> Mapping[str, list[Any]]:
     """Ask one plugin, on a manager of its own, so that its failure stays its own."""
+    models = _asked(module, "manyscale_models")
+    for model in models:
+        if not (isinstance(model, type) and issubclass(model, ScaleModel)):
+            raise TypeError(f"manyscale_models offers {model!r}, which is no ScaleModel class")
+        if not model.name.isidentifier():
+            raise TypeError(f"a model cannot be called {model.name!r} in a coupling spec")
+    return {
+        "manyscale_models": models,
+        "manyscale_quantities": _asked(module, "manyscale_quantities"),
+    }
+
+
+def _asked(module: ModuleType, hook: str) -> list[Any]:
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     manager.register(module)
     manager.check_pending()
     if not manager.get_hookcallers(module):
         raise TypeError("implements no hook of manyscale; is @ms.hookimpl missing?")
-    models = [m for some in manager.hook.manyscale_models() for m in some]
-    for model in models:
-        if not (isinstance(model, type) and issubclass(model, ScaleModel)):
-            raise TypeError(f"manyscale_models offers {model!r}, which is no ScaleModel class")
-        if not model.name.isidentifier():
-            raise TypeError(f"a model cannot be called {model.name!r} in a coupling spec")
-    quantities = [q for some in manager.hook.manyscale_quantities() for q in some]
-    return {"manyscale_models": models, "manyscale_quantities": quantities}
+    return [one for some in getattr(manager.hook, hook)() for one in some]
+
+
+def _broken(point: EntryPoint, exc: BaseException) -> Broken:
+    distribution = point.dist.name if point.dist else "?"
+    return Broken(point.name, distribution, f"{type(exc).__name__}: {exc}".splitlines()[0])
 
 
 def _add(registry: Registry, entry: Entry) -> None:
