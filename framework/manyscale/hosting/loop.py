@@ -35,6 +35,8 @@ class Plug:
     at: float | None = None
     geometry: dict[str, GeometryStore] = field(default_factory=dict)
     """What the doors of each port have shown and know: outlives a change of settings."""
+    resumed: Progress | None = None
+    """Where to go on, set by the host before it answers the first Begin."""
 
     def position(self) -> str:
         """Return what the instance is doing, and at which simulated time."""
@@ -79,6 +81,7 @@ class Mark:
     now: float
     state: Any
     final: bool
+    progress: Progress
 
 
 class Ended(Refused):
@@ -92,6 +95,20 @@ def ended_early(instance: str, port: str, last_time: float | None) -> str:
         f"{instance}.{port}: the sender ended {when} and this model goes on;"
         " let both end at the same time, or put a time bridge between."
     )
+
+
+@dataclass(slots=True)
+class Progress:
+    """All that is needed to go on from a mark, besides the geometry in the plug."""
+
+    state: Any
+    """State inside a pass; None between passes."""
+    now: float
+    memory: Memory
+    envelope: Envelope
+    """What came with the messages of this pass."""
+    tries: Envelope
+    """The window this instance tried last and how often, if it owns an iteration."""
 
 
 Effect = Begin | Receive | Send | Record | Mark
@@ -135,16 +152,14 @@ class Memory:
 class _Tries:
     """Counts how often a window was tried, for owners that do not count themselves."""
 
-    def __init__(self) -> None:
-        self._window: int | None = None
-        self._count = 0
+    def __init__(self, last: Envelope) -> None:
+        self.last = last
 
     def next(self, clock: Clock) -> Envelope:
         """Return what the messages of this turn carry."""
-        self._count = self._count + 1 if clock.window == self._window else 0
-        self._window = clock.window
-        count = self._count if clock.iteration is None else clock.iteration
-        return Envelope(clock.window, count)
+        count = self.last.iteration + 1 if clock.window == self.last.window else 0
+        self.last = Envelope(clock.window, count)
+        return Envelope(clock.window, count if clock.iteration is None else clock.iteration)
 
 
 class _Instance:
@@ -251,10 +266,16 @@ def drive(plug: Plug) -> Loop:
     while (model := (yield _BEGIN)) is not None:
         if unit is None or unit.model is not model:
             unit = _Instance(model, plug)
-        yield from _one_pass(unit, memory)
+        progress, plug.resumed = plug.resumed, None
+        if progress is not None:
+            memory = progress.memory
+        if progress is None or progress.state is None:
+            progress = yield from _first_state(unit, memory)
+        yield from _turns(unit, progress)
 
 
-def _one_pass(unit: _Instance, memory: Memory) -> Loop:
+def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Progress]:
+    """Receive what a pass begins with and initialise."""
     model, plug = unit.model, unit.plug
     keep = freeze if plug.read_only else _as_it_is
     plug.doing, plug.at = "receiving on F_INIT", None
@@ -264,7 +285,14 @@ def _one_pass(unit: _Instance, memory: Memory) -> Loop:
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
     plug.doing, plug.at = "f_init", time
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
-    tries = _Tries()
+    return Progress(state, time, memory, envelope, _NO_WINDOW)
+
+
+def _turns(unit: _Instance, begun: Progress) -> Loop:
+    """Go through the turns of a pass from where it stands, and answer."""
+    model, plug, memory, envelope = unit.model, unit.plug, begun.memory, begun.envelope
+    keep = freeze if plug.read_only else _as_it_is
+    state, tries = begun.state, _Tries(begun.tries)
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else tries.next(clock)
@@ -277,12 +305,13 @@ def _one_pass(unit: _Instance, memory: Memory) -> Loop:
         now = model.clock(state).now
         if now != clock.to and not clock.open:
             raise Refused(f"{plug.instance}: s landed at {now!r} s, promised {clock.to!r} s.")
-        yield Mark(now, state, False)
+        yield Mark(now, state, False, Progress(state, now, memory, envelope, tries.last))
     plug.doing, plug.at = "o_f", clock.now
     yield from _last_record(unit, state, clock)
     yield from unit.send("o_f", model.o_f(state), clock, envelope, state)
     memory.trial = state if model.keeps_state else None
-    yield Mark(clock.now, state, True)
+    between = Progress(None, clock.now, memory, envelope, _NO_WINDOW)
+    yield Mark(clock.now, state, True, between)
 
 
 def _as_it_is(state: Any) -> Any:

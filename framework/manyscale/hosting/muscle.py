@@ -18,6 +18,7 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
+from manyscale.hosting.checkpoint import Snapshots, pack_progress, unpack_progress
 from manyscale.hosting.door import Wire
 from manyscale.hosting.loop import (
     Begin,
@@ -51,10 +52,7 @@ def host(model: type[ScaleModel]) -> int:
     names: dict[Operator, list[str]] = {}
     for name, port in model.ports.items():
         names.setdefault(Operator[port.operator.upper()], []).append(name + "[]" * port.slots)
-    flags = InstanceFlags(0)
-    if not model.keeps_state:
-        flags |= InstanceFlags.KEEPS_NO_STATE_FOR_NEXT_USE
-    instance = Instance(names, flags)
+    instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
     hosted = _Hosted(model, instance)
     try:
         hosted.run()
@@ -81,6 +79,7 @@ class _Hosted:
         self._samples = any(port.overlay for port in model.ports.values())
         self._loops = any(port.operator in ("o_i", "s") for port in model.ports.values())
         self._universe: dict[int | None, Settings] = {}
+        self.snapshots = Snapshots(instance._snapshot_manager._snapshot_directory, self.plug.instance)
 
     def run(self) -> None:
         """Go through all passes."""
@@ -99,6 +98,7 @@ class _Hosted:
                 self._send(effect)
             elif isinstance(effect, Mark):
                 self.telemetry.turn(effect.now, counts=not (effect.final and self.plug.turns))
+                self._checkpoint(effect)
             elif isinstance(effect, Begin):
                 answer = self._begin()
             elif isinstance(effect, Record):
@@ -141,6 +141,9 @@ class _Hosted:
     def _begin(self) -> ScaleModel | None:
         if not self.instance.reuse_instance():
             return None
+        if self.instance.resuming():
+            self._resume()
+        self.instance.should_init()  # asked because it must be; the snapshot says the same
         overlay = self.instance._settings_manager.overlay
         if self._configured is None or overlay != self._overlay:
             self._overlay = overlay
@@ -149,6 +152,23 @@ class _Hosted:
             if time is not None and self._loops:
                 self.telemetry.until(time.extent)
         return self._configured
+
+    def _checkpoint(self, mark: Mark) -> None:
+        """Save a snapshot if one is due; at the end of a pass this waits for the next one."""
+        due = self.instance.should_save_final_snapshot if mark.final else None
+        if not (due() if due else self.instance.should_save_snapshot(mark.now)):
+            return
+        data = pack_progress(self.model, mark.progress, self.plug)
+        data["counted"] = self.telemetry.turns
+        seal = self.snapshots.save(data, self.recorder)
+        save = self.instance.save_final_snapshot if mark.final else self.instance.save_snapshot
+        save(Message(mark.now, data=seal))
+
+    def _resume(self) -> None:
+        seal = self.instance.load_snapshot().data
+        data = self.snapshots.load(seal, self.recorder)
+        self.plug.resumed = unpack_progress(self.model, data, self.plug)
+        self.telemetry.resume(self.plug.resumed.now, data["counted"])
 
     def _settings(self) -> dict[str, Any]:
         found = {}

@@ -37,7 +37,7 @@ class Telemetry:
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _LAYOUT.size)
         self._started = time.time()
-        self._turns = 0
+        self.turns = 0
         self._now = self._end = 0.0
         self.tell(STARTING)
 
@@ -47,13 +47,18 @@ class Telemetry:
 
     def turn(self, now: float, *, counts: bool) -> None:
         """Note that simulated time `now` is reached, and count the turn."""
-        self._turns += counts
+        self.turns += counts
         self._now = now
+        self.tell(RUNNING)
+
+    def resume(self, now: float, turns: int) -> None:
+        """Go on counting from a snapshot."""
+        self._now, self.turns = now, turns
         self.tell(RUNNING)
 
     def tell(self, phase: int) -> None:
         """Write the standing."""
-        record = (self._now, self._end, self._started, time.time(), self._turns, phase)
+        record = (self._now, self._end, self._started, time.time(), self.turns, phase)
         _LAYOUT.pack_into(self._memory, 0, *record)
 
 

@@ -10,6 +10,7 @@ have a `slot` axis.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ class Recorder:
 
         if path.exists():
             raise Refused(f"{path} exists; recordings are not overwritten.")
-        self._model, self.ports = model, ports
+        self._path, self._model, self.ports = path, model, ports
         self._coordinates: dict[tuple[str, str], Any] = {}
         self._store = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._store.setncatts(
@@ -63,6 +64,32 @@ class Recorder:
     def close(self) -> None:
         """Finish the store."""
         self._store.close()
+
+    def copy(self, path: Path) -> None:
+        """Write a copy of what is recorded so far, whole or not at all."""
+        new = path.with_name(f".{path.name}.new")
+        self._store.close()  # a file that is open for writing may be half written at any time
+        shutil.copyfile(self._path, new)
+        self._open()
+        new.replace(path)
+
+    def take_over(self, path: Path) -> None:
+        """Go on from a copy that an earlier run left."""
+        self._store.close()
+        shutil.copyfile(path, self._path)
+        self._open()
+
+    def _open(self) -> None:
+        import netCDF4
+
+        self._store = netCDF4.Dataset(self._path, "a")
+        self._coordinates = {
+            (port, name): np.array(variable[...])
+            for port, group in self._store.groups.items()
+            for name, variable in group.variables.items()
+            if name in self._model.ports[port].fields
+            and _is_coordinate(name, self._model.ports[port].fields[name])
+        }
 
     def _define(self, port: Port, messages: list[dict[str, Any]]) -> None:
         group = self._store.createGroup(port.name)

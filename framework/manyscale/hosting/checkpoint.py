@@ -1,0 +1,173 @@
+"""Snapshots of an instance: everything it needs to go on, in one file that is whole or not there.
+
+libmuscle keeps its own small snapshot of message counts; ours lies beside it and is named and
+sealed in it. MessagePack and bytes only, nothing that could run when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from manyscale.contract.meshes import Geometry
+from manyscale.contract.model import ScaleModel
+from manyscale.contract.refusal import Refused
+from manyscale.contract.state import pack, packed_value, unpack, unpacked_value
+from manyscale.hosting.door import Envelope, GeometryStore
+from manyscale.hosting.loop import Memory, Plug, Progress
+from manyscale.results.record import Recorder
+
+FORMAT = 1
+SUFFIX = ".state"
+_PIECE = 2**26  # bytes written and hashed at a time
+
+
+def pack_progress(model: type[ScaleModel], progress: Progress, plug: Plug) -> dict[str, Any]:
+    """Return where an instance stands as plain data."""
+    memory = progress.memory
+    return {
+        "format": FORMAT,
+        "model": model.name,
+        "state_version": model.state_version,
+        "now": progress.now,
+        "state": _packed(progress.state),
+        "committed": _packed(memory.committed),
+        "trial": _packed(memory.trial),
+        "envelope": list(progress.envelope),
+        "remembered": list(memory.envelope),
+        "tries": list(progress.tries),
+        "turns": plug.turns,
+        "geometry": {
+            port: {key: _geometry(shape) for key, shape in store.known.items()}
+            for port, store in plug.geometry.items()
+            if store.known
+        },
+    }
+
+
+def _packed(state: Any) -> bytes | None:
+    return None if state is None else pack(state)
+
+
+def _geometry(shape: Geometry) -> dict[str, Any]:
+    wire = shape.to_wire()
+    arrays = {n: packed_value(n, np.asarray(a)) for n, a in shape.arrays.items()}
+    return {**wire, "arrays": arrays}
+
+
+def unpack_progress(model: type[ScaleModel], data: Mapping[str, Any], plug: Plug) -> Progress:
+    """Return where an instance stood, and give its plug the geometries it knew.
+
+    Raises `Refused` for a snapshot of another model, format or state that cannot be migrated.
+    """
+    if data.get("format") != FORMAT or data.get("model") != model.name:
+        raise Refused(
+            f"The snapshot is of {data.get('model')!r} in format {data.get('format')!r},"
+            f" expected {model.name!r} in format {FORMAT}; resume with the spec it was made with."
+        )
+    version = int(data["state_version"])
+
+    def state(name: str) -> Any:
+        return None if data[name] is None else _state(model, version, data[name])
+
+    memory = Memory(state("committed"), state("trial"), Envelope(*data["remembered"]))
+    plug.turns = data["turns"]
+    for port, shapes in data["geometry"].items():
+        known = {key: Geometry.from_wire(_unpacked_geometry(s)) for key, s in shapes.items()}
+        plug.geometry[port] = GeometryStore(known=known)
+    return Progress(
+        state("state"), data["now"], memory, Envelope(*data["envelope"]), Envelope(*data["tries"])
+    )
+
+
+def _unpacked_geometry(data: Mapping[str, Any]) -> dict[str, Any]:
+    arrays = {name: unpacked_value(array) for name, array in data["arrays"].items()}
+    return {**data, "arrays": arrays}
+
+
+def _state(model: type[ScaleModel], version: int, data: bytes) -> Any:
+    member = getattr(model, "Member", None)
+    if version == model.state_version:
+        return unpack(model.State, data, member)
+    return unpack(model.State, data, member, lambda old: model.migrate(version, old))
+
+
+def write(path: Path, data: Mapping[str, Any]) -> str:
+    """Write a snapshot file whole or not at all; return its checksum."""
+    digest = hashlib.blake2b(digest_size=16)
+    new = path.with_name(f".{path.name}.new")
+    view = memoryview(msgpack.packb(data))
+    with new.open("wb") as file:
+        for start in range(0, len(view), _PIECE):
+            digest.update(view[start : start + _PIECE])
+            file.write(view[start : start + _PIECE])
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    _sync_folder(path.parent)
+    return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path, checksum: str) -> dict[str, Any]:
+    """Read a snapshot file; refuse one that is not what was written."""
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise Refused(f"The snapshot {path} cannot be read: {exc.strerror}.") from None
+    if hashlib.blake2b(data, digest_size=16).hexdigest() != checksum:
+        raise Refused(f"The snapshot {path} is damaged; resume from an older one.")
+    found: dict[str, Any] = msgpack.unpackb(data, strict_map_key=False)
+    return found
+
+
+class Snapshots:
+    """The snapshot files of one instance, in the folder libmuscle keeps its own in."""
+
+    def __init__(self, folder: Path, instance: str) -> None:
+        self._folder = folder
+        self._name = instance.replace("[", "-").replace("]", "")
+        self._count = 0
+
+    def save(self, data: Mapping[str, Any], recorder: Recorder | None) -> dict[str, Any]:
+        """Write a snapshot and a copy of what is recorded; return its seal for libmuscle."""
+        path = self._next()
+        record = path.with_suffix(".nc")
+        if recorder is not None:
+            recorder.copy(record)
+        return {
+            "folder": str(self._folder),
+            "file": path.name,
+            "checksum": write(path, data),
+            "record": record.name if recorder is not None else "",
+        }
+
+    def _next(self) -> Path:
+        while True:
+            self._count += 1
+            path = self._folder / f"{self._name}_{self._count}{SUFFIX}"
+            if not path.exists():
+                return path
+
+    def load(self, seal: Any, recorder: Recorder | None) -> dict[str, Any]:
+        """Return what a seal names, with the record as it was; keep a copy in this run."""
+        if not isinstance(seal, dict) or "checksum" not in seal:
+            raise Refused("The snapshot was not made by this framework; resume with its own spec.")
+        source = Path(seal["folder"])
+        data = read(source / seal["file"], seal["checksum"])
+        if recorder is not None and seal["record"]:
+            recorder.take_over(source / seal["record"])
+        return data
