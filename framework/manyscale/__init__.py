@@ -14,6 +14,7 @@ from manyscale.contract.ports import F_INIT, O_F, O_I, Port, S
 from manyscale.contract.pure import pure
 from manyscale.contract.quantities import Quantity
 from manyscale.contract.random_numbers import random_numbers
+from manyscale.contract.ranks import Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.contract.scales import Scale, Scales
 from manyscale.contract.state import State
@@ -49,6 +50,7 @@ __all__ = [
     "Messages",
     "Port",
     "Quantity",
+    "Ranks",
     "Received",
     "Refused",
     "S",

@@ -14,6 +14,7 @@ from manyscale.contract.fields import Field
 from manyscale.contract.meshes import Geometry, Mesh
 from manyscale.contract.messages import Clock, Messages, Received, Start
 from manyscale.contract.ports import Port
+from manyscale.contract.ranks import ALONE, Ranks
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.scales import Scales
 from manyscale.contract.settings import Setting, declared_settings
@@ -23,7 +24,7 @@ OPERATOR_NAMES = frozenset(
 )
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
-    "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "record",
+    "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "ranks", "record",
     "run_seed",
 }  # fmt: skip
 
@@ -56,6 +57,8 @@ class ScaleModel:
     capabilities: ClassVar[Capabilities] = Capabilities()
     extra: ClassVar[str] = ""
     """Extra of the model's distribution that brings the solver library it needs."""
+    ranks: ClassVar[Ranks] = ALONE
+    """The ranks it runs on; the host sets it on the model it hands to the operators."""
     ports: ClassVar[Mapping[str, Port]] = {}
     meshes: ClassVar[Mapping[str, Mesh]] = {}
     State: ClassVar[type]

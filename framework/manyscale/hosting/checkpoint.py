@@ -134,6 +134,22 @@ def read(path: Path, checksum: str) -> dict[str, Any]:
     return found
 
 
+def of_rank(path: Path, rank: int) -> Path:
+    """Return the file that one rank writes its part of a snapshot to."""
+    return path.with_name(f"{path.name}.{rank}{SUFFIX}")
+
+
+def refuse_other(seal: Any, ranks: int) -> None:
+    """Refuse a snapshot of another framework or of another number of ranks."""
+    if not isinstance(seal, dict) or "checksums" not in seal:
+        raise Refused("The snapshot was not made by this framework; resume with its own spec.")
+    made = len(seal["checksums"])
+    if made != ranks:
+        raise Refused(
+            f"The snapshot was made on {made} MPI ranks, this run has {ranks}; resume with {made}."
+        )
+
+
 class Snapshots:
     """The snapshot files of one instance, in the folder libmuscle keeps its own in."""
 
@@ -142,32 +158,18 @@ class Snapshots:
         self._name = instance.replace("[", "-").replace("]", "")
         self._count = 0
 
-    def save(self, data: Mapping[str, Any], recorder: Recorder | None) -> dict[str, Any]:
-        """Write a snapshot and a copy of what is recorded; return its seal for libmuscle."""
-        path = self._next()
-        record = path.with_suffix(".nc")
-        if recorder is not None:
-            recorder.copy(record)
-        return {
-            "folder": str(self._folder),
-            "file": path.name,
-            "checksum": write(path, data),
-            "record": record.name if recorder is not None else "",
-        }
-
-    def _next(self) -> Path:
+    def next(self) -> Path:
+        """Return the path of the next snapshot, without suffix."""
         while True:
             self._count += 1
-            path = self._folder / f"{self._name}_{self._count}{SUFFIX}"
-            if not path.exists():
+            path = self._folder / f"{self._name}_{self._count}"
+            if not of_rank(path, 0).exists():
                 return path
 
-    def load(self, seal: Any, recorder: Recorder | None) -> dict[str, Any]:
-        """Return what a seal names, with the record as it was; keep a copy in this run."""
-        if not isinstance(seal, dict) or "checksum" not in seal:
-            raise Refused("The snapshot was not made by this framework; resume with its own spec.")
-        source = Path(seal["folder"])
-        data = read(source / seal["file"], seal["checksum"])
-        if recorder is not None and seal["record"]:
-            recorder.take_over(source / seal["record"])
-        return data
+    def keep_record(self, path: Path, recorder: Recorder | None) -> str:
+        """Copy what is recorded so far beside a snapshot; return the copy's path or nothing."""
+        if recorder is None:
+            return ""
+        copy = path.with_name(f"{path.name}.nc")
+        recorder.copy(copy)
+        return str(copy)

@@ -14,9 +14,43 @@ from typing import Any
 from manyscale.contract.messages import Clock, Contact, Received, Start
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import OPERATORS, Port
+from manyscale.contract.ranks import ALONE, Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.contract.state import freeze
 from manyscale.hosting.door import Door, Envelope, GeometryStore, Wire
+
+
+class Spread:
+    """How messages are shared among the ranks of an instance: here there is only one."""
+
+    view: Ranks = ALONE
+
+    @property
+    def root(self) -> bool:
+        """Whether this rank receives and sends."""
+        return self.view.root
+
+    def tell(self, word: Any) -> Any:
+        """Return what the root tells all ranks."""
+        return word
+
+    def sealed(self, checksum: str) -> list[str]:
+        """Return the checksums of all ranks on the root, an empty list elsewhere."""
+        return [checksum]
+
+    def abort(self) -> None:
+        """End all ranks of the instance."""
+
+    def spread(self, port: Port, contacts: list[Contact | None]) -> list[Contact | None]:
+        """Return this rank's share of what the root received on a port."""
+        return contacts
+
+    def collect(self, port: Port, parts: list[Any]) -> list[Any] | None:
+        """Return the messages of all ranks joined, on the root; None elsewhere."""
+        return parts
+
+
+ONE_RANK = Spread()
 
 
 @dataclass
@@ -35,6 +69,7 @@ class Plug:
     at: float | None = None
     geometry: dict[str, GeometryStore] = field(default_factory=dict)
     """What the doors of each port have shown and know: outlives a change of settings."""
+    ranks: Spread = ONE_RANK
     resumed: Progress | None = None
     """Where to go on, set by the host before it answers the first Begin."""
 
@@ -166,6 +201,7 @@ class _Instance:
     """A model in its plug, with the doors of its ports."""
 
     def __init__(self, model: ScaleModel, plug: Plug) -> None:
+        object.__setattr__(model, "ranks", plug.ranks.view)
         self.model, self.plug = model, plug
         self.doors = {
             n: Door(model, p, f"{plug.instance}.{n}", plug.geometry.setdefault(n, GeometryStore()))
@@ -204,16 +240,21 @@ class _Instance:
                     )
                 got[name] = None
                 continue
-            door = self.doors[name]
-            contacts = []
-            for slot in self.slots(name):
-                wire = yield Receive(name, slot)
-                try:
-                    contacts.append(door.from_wire(wire))
-                except Refused as exc:
-                    raise exc if slot is None else Refused(f"{exc} (slot {slot})") from None
+            contacts = (yield from self._contacts(port)) if self.plug.ranks.root else []
+            contacts = self.plug.ranks.spread(port, contacts)
             got[name] = contacts if port.slots else contacts[0]
         return Received(got)
+
+    def _contacts(self, port: Port) -> Generator[Effect, Any, list[Contact | None]]:
+        door = self.doors[port.name]
+        contacts = []
+        for slot in self.slots(port.name):
+            wire = yield Receive(port.name, slot)
+            try:
+                contacts.append(door.from_wire(wire))
+            except Refused as exc:
+                raise exc if slot is None else Refused(f"{exc} (slot {slot})") from None
+        return contacts
 
     def send(
         self,
@@ -238,14 +279,21 @@ class _Instance:
             if not (connected or recorded):
                 continue
             door = self.doors[name]
-            parts = self._parts(port, messages[name])
-            values = [door.checked(part, clock.now) for part in parts]
+            values = self.checked(port, messages[name], clock.now)
+            if values is None:
+                continue
             if recorded:
                 yield Record(name, clock.now, values)
             if connected:
                 for slot, one in zip(self.slots(name), values, strict=True):
                     data = door.to_wire(one, envelope, geometry, slot)
                     yield Send(name, slot, Wire(float(clock.now), next_time, data))
+
+    def checked(self, port: Port, message: Any, now: float) -> list[dict[str, Any]] | None:
+        """Return the checked values of every slot on the root rank, None on the others."""
+        parts = self.plug.ranks.collect(port, self._parts(port, message))
+        door = self.doors[port.name]
+        return None if parts is None else [door.checked(part, now) for part in parts]
 
     def _parts(self, port: Port, message: Any) -> list[Any]:
         if not port.slots:
@@ -326,9 +374,9 @@ def _last_record(unit: _Instance, state: Any, clock: Clock) -> Loop:
     messages = unit.model.o_i(state)
     for port in wanted:
         if port.name in messages:
-            parts = unit._parts(port, messages[port.name])
-            values = [unit.doors[port.name].checked(part, clock.now) for part in parts]
-            yield Record(port.name, clock.now, values)
+            values = unit.checked(port, messages[port.name], clock.now)
+            if values is not None:
+                yield Record(port.name, clock.now, values)
 
 
 def _newest(received: Received) -> tuple[float, Envelope]:

@@ -17,10 +17,20 @@ from ymmsl.v0_2 import Operator, Settings
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
-from manyscale.hosting import telemetry
-from manyscale.hosting.checkpoint import Snapshots, pack_progress, unpack_progress
+from manyscale.hosting import telemetry, threads
+from manyscale.hosting.checkpoint import (
+    Snapshots,
+    of_rank,
+    pack_progress,
+    read,
+    refuse_other,
+    unpack_progress,
+    write,
+)
 from manyscale.hosting.door import Wire
+from manyscale.hosting.failure import failure
 from manyscale.hosting.loop import (
+    ONE_RANK,
     Begin,
     Ended,
     Mark,
@@ -28,39 +38,64 @@ from manyscale.hosting.loop import (
     Receive,
     Record,
     Send,
+    Spread,
     drive,
     ended_early,
 )
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 
-_VICTIM = ("connection with peer", "Deadlock detected", "Did the peer crash")
 
+def main(reference: str, *options: str) -> int:
+    """Host the model `module:Class` until its coupling ends; return the exit code.
 
-def main(reference: str) -> int:
-    """Host the model `module:Class` until its coupling ends; return the exit code."""
+    With the option `mpi`, on all ranks of the program.
+    """
+    threads.follow_resources()
     try:
         model = by_reference(reference)
+        spread = _ranks("mpi" in options)
     except Refused as exc:
         print(exc, file=sys.stderr)
         return 1
-    return host(model)
+    if not spread.root:
+        from manyscale.hosting.mpi import follow
+
+        return follow(model, spread)
+    return host(model, spread)
 
 
-def host(model: type[ScaleModel]) -> int:
+def _ranks(mpi: bool) -> Any:
+    if not mpi:
+        return ONE_RANK
+    from manyscale.hosting.mpi import world  # starts MPI
+
+    return world()
+
+
+def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
     """Host a model class; return the exit code."""
     names: dict[Operator, list[str]] = {}
     for name, port in model.ports.items():
         names.setdefault(Operator[port.operator.upper()], []).append(name + "[]" * port.slots)
-    instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
-    hosted = _Hosted(model, instance)
+    plug = Plug("", {}, ranks=spread)
+    instance: Instance | None = None
+    hosted: _Hosted | None = None
     try:
+        instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
+        hosted = _Hosted(model, instance, plug)
         hosted.run()
     except Exception as exc:
-        sentence = hosted.failed(exc)
+        told = failure(plug, exc)
+        with contextlib.suppress(OSError):  # a full disk must not hide the first cause
+            telemetry.tell_failure(Path.cwd(), told)
+            if hosted is not None:
+                hosted.end(telemetry.FAILED)
         trace = "" if isinstance(exc, Refused) else traceback.format_exc()
-        print(f"{trace}{sentence}", file=sys.stderr)
-        instance.error_shutdown(f"{sentence}\n{trace}".strip())
+        print(f"{trace}{told['sentence']}", file=sys.stderr)
+        if instance is not None:
+            instance.error_shutdown(f"{told['sentence']}\n{trace}".strip())
+        spread.abort()
         return 1
     return 0
 
@@ -68,9 +103,9 @@ def host(model: type[ScaleModel]) -> int:
 class _Hosted:
     """One instance: performs the effects of the loop with libmuscle."""
 
-    def __init__(self, model: type[ScaleModel], instance: Instance) -> None:
-        self.model, self.instance = model, instance
-        self.plug = Plug(str(instance._instance_id), {})
+    def __init__(self, model: type[ScaleModel], instance: Instance, plug: Plug) -> None:
+        self.model, self.instance, self.plug = model, instance, plug
+        plug.instance = str(instance._instance_id)
         self.telemetry = telemetry.Telemetry(Path.cwd())
         self.recorder: Recorder | None = None
         self._overlay: Settings | None = None
@@ -79,7 +114,9 @@ class _Hosted:
         self._samples = any(port.overlay for port in model.ports.values())
         self._loops = any(port.operator in ("o_i", "s") for port in model.ports.values())
         self._universe: dict[int | None, Settings] = {}
-        self.snapshots = Snapshots(instance._snapshot_manager._snapshot_directory, self.plug.instance)
+        self.snapshots = Snapshots(
+            instance._snapshot_manager._snapshot_directory, self.plug.instance
+        )
 
     def run(self) -> None:
         """Go through all passes."""
@@ -104,26 +141,13 @@ class _Hosted:
             elif isinstance(effect, Record):
                 assert self.recorder is not None
                 self.recorder.take(effect.port, effect.time, effect.messages)
+        self.end(telemetry.DONE)
+
+    def end(self, phase: int) -> None:
+        """Finish the record and say how it ended."""
         if self.recorder is not None:
             self.recorder.close()
-        self.telemetry.tell(telemetry.DONE)
-
-    def failed(self, exc: Exception) -> str:
-        """Return the sentence for a failure, and leave it for whoever watches the run."""
-        victim = isinstance(exc, Ended) or (
-            not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
-        )
-        run = Path.cwd().parents[2].name if len(Path.cwd().parents) > 2 else ""
-        where = f"{run}: {self.plug.instance} ({self.plug.position()})".removeprefix(": ")
-        kind = "" if isinstance(exc, (Refused, ValueError)) else f"{type(exc).__name__}: "
-        sentence = f"{where}: {kind}{exc}"
-        record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
-        with contextlib.suppress(OSError):  # a full disk must not hide the first cause
-            telemetry.tell_failure(Path.cwd(), record)
-            self.telemetry.tell(telemetry.FAILED)
-            if self.recorder is not None:
-                self.recorder.close()
-        return sentence
+        self.telemetry.tell(phase)
 
     def _plug_in(self) -> None:
         instance, plug = self.instance, self.plug
@@ -137,13 +161,27 @@ class _Hosted:
         plug.recorded = ports_to_record(self.model, wanted, plug.instance)
         if plug.recorded:
             self.recorder = Recorder(Path(STORE), self.model, plug.instance, plug.recorded)
+        plug.ranks.tell(
+            {
+                "instance": plug.instance,
+                "lengths": dict(plug.lengths),
+                "seed": plug.run_seed,
+                "recorded": sorted(plug.recorded),
+            }
+        )
 
     def _begin(self) -> ScaleModel | None:
         if not self.instance.reuse_instance():
+            self.plug.ranks.tell(None)
             return None
-        if self.instance.resuming():
-            self._resume()
+        resumed = self._resume() if self.instance.resuming() else None
         self.instance.should_init()  # asked because it must be; the snapshot says the same
+        model = self._with_settings()
+        values = {name: getattr(model, name) for name in model.settings()}
+        self.plug.ranks.tell({"settings": values, "resumed": resumed})
+        return model
+
+    def _with_settings(self) -> ScaleModel:
         overlay = self.instance._settings_manager.overlay
         if self._configured is None or overlay != self._overlay:
             self._overlay = overlay
@@ -157,18 +195,29 @@ class _Hosted:
         """Save a snapshot if one is due; at the end of a pass this waits for the next one."""
         due = self.instance.should_save_final_snapshot if mark.final else None
         if not (due() if due else self.instance.should_save_snapshot(mark.now)):
+            self.plug.ranks.tell("")
             return
         data = pack_progress(self.model, mark.progress, self.plug)
         data["counted"] = self.telemetry.turns
-        seal = self.snapshots.save(data, self.recorder)
+        path = self.snapshots.next()
+        self.plug.ranks.tell(str(path))
+        record = self.snapshots.keep_record(path, self.recorder)
+        checksums = self.plug.ranks.sealed(write(of_rank(path, 0), data))
+        seal = {"path": str(path), "checksums": checksums, "record": record}
         save = self.instance.save_final_snapshot if mark.final else self.instance.save_snapshot
         save(Message(mark.now, data=seal))
 
-    def _resume(self) -> None:
+    def _resume(self) -> tuple[str, list[str]]:
+        """Take up what a snapshot holds; return where the other ranks find their parts."""
         seal = self.instance.load_snapshot().data
-        data = self.snapshots.load(seal, self.recorder)
+        refuse_other(seal, self.plug.ranks.view.size)
+        path = Path(seal["path"])
+        data = read(of_rank(path, 0), seal["checksums"][0])
+        if self.recorder is not None and seal["record"]:
+            self.recorder.take_over(Path(seal["record"]))
         self.plug.resumed = unpack_progress(self.model, data, self.plug)
         self.telemetry.resume(self.plug.resumed.now, data["counted"])
+        return str(path), seal["checksums"]
 
     def _settings(self) -> dict[str, Any]:
         found = {}
@@ -211,4 +260,4 @@ class _Hosted:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
