@@ -6,7 +6,6 @@ from manyscale.contract.diagnostics import Check, Finding, check
 from manyscale.contract.distribution import REPLICATED, ROOT, Held, block
 from manyscale.contract.engine import Capabilities, Engine
 from manyscale.contract.fields import Array, Field
-from manyscale.contract.irregular import Irregular
 from manyscale.contract.meshes import Geometry, Mesh, grid
 from manyscale.contract.messages import Clock, Contact, Messages, Received, Start
 from manyscale.contract.model import Citation, ScaleModel
@@ -43,7 +42,6 @@ __all__ = [
     "Graph",
     "Gt",
     "Held",
-    "Irregular",
     "Le",
     "Lt",
     "Mesh",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from manyscale.hosting.loop import Memory, Plug, Progress
 from manyscale.results.record import Recorder
 
 FORMAT = 1
-SUFFIX = ".state"
+SUFFIX, ENGINE = ".state", ".engine"
 _PIECE = 2**26  # bytes written and hashed at a time
 
 
@@ -81,9 +81,9 @@ def unpack_progress(model: type[ScaleModel], data: Mapping[str, Any], plug: Plug
     for port, shapes in data["geometry"].items():
         known = {key: Geometry.from_wire(_unpacked_geometry(s)) for key, s in shapes.items()}
         plug.geometry[port] = GeometryStore(known=known)
-    return Progress(
-        state("state"), data["now"], memory, Envelope(*data["envelope"]), Envelope(*data["tries"])
-    )
+    engine = Path(data["engine"]) if "engine" in data else None
+    came, tries = Envelope(*data["envelope"]), Envelope(*data["tries"])
+    return Progress(state("state"), data["now"], memory, came, tries, engine)
 
 
 def _unpacked_geometry(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,9 +134,37 @@ def read(path: Path, checksum: str) -> dict[str, Any]:
     return found
 
 
-def of_rank(path: Path, rank: int) -> Path:
+def save(path: Path, rank: int, data: dict[str, Any], plug: Plug) -> str:
+    """Write one rank's part of a snapshot, its engine first; return the checksum."""
+    if plug.engine is not None:
+        file = of_rank(path, rank, ENGINE)
+        new = file.with_name(f".{file.name}.new")
+        plug.engine.save(new)
+        data["engine"] = [file.name, _checksum(new)]
+        new.replace(file)
+    return write(of_rank(path, rank), data)
+
+
+def load(path: Path, rank: int, checksums: Sequence[str]) -> dict[str, Any]:
+    """Read one rank's part of a snapshot, and make sure that its engine's file is whole."""
+    data = read(of_rank(path, rank), checksums[rank])
+    if "engine" in data:
+        name, checksum = data["engine"]
+        file = path.with_name(name)
+        if not file.is_file() or _checksum(file) != checksum:
+            raise Refused(f"The snapshot {file} is damaged; resume from an older one.")
+        data["engine"] = str(file)
+    return data
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
+
+
+def of_rank(path: Path, rank: int, suffix: str = SUFFIX) -> Path:
     """Return the file that one rank writes its part of a snapshot to."""
-    return path.with_name(f"{path.name}.{rank}{SUFFIX}")
+    return path.with_name(f"{path.name}.{rank}{suffix}")
 
 
 def refuse_other(seal: Any, ranks: int) -> None:

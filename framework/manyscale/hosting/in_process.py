@@ -114,6 +114,11 @@ class Network:
                     f"Component {component.name} runs the program {component.program}, which is no"
                     " scale model of this framework; start the coupling with muscle_manager."
                 )
+            if component.contract.run is not None:
+                raise Refused(
+                    f"Component {component.name} owns its loop (`run`) and needs MUSCLE3; start the"
+                    " coupling with `manyscale run`."
+                )
             self._members[component.name] = [
                 _Node(name, component.name, coupling.models[name], self._queues)
                 for name in component.instances
@@ -141,6 +146,7 @@ class Network:
                 raise Refused(f"Deadlock in {self._coupling.name}: {'; '.join(stuck)}.")
         finally:
             for node in self._nodes:
+                node.loop.close()
                 if node.recorder is not None:
                     node.recorder.close()
         return Outcome(

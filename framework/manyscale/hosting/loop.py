@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from manyscale.contract.engine import Engine
 from manyscale.contract.messages import Clock, Contact, Received, Start
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import OPERATORS, Port
@@ -70,6 +72,8 @@ class Plug:
     geometry: dict[str, GeometryStore] = field(default_factory=dict)
     """What the doors of each port have shown and know: outlives a change of settings."""
     ranks: Spread = ONE_RANK
+    engine: Engine | None = None
+    """The engine that is open, for snapshots."""
     resumed: Progress | None = None
     """Where to go on, set by the host before it answers the first Begin."""
 
@@ -144,6 +148,8 @@ class Progress:
     """What came with the messages of this pass."""
     tries: Envelope
     """The window this instance tried last and how often, if it owns an iteration."""
+    engine: Path | None = None
+    """The file its engine was saved to."""
 
 
 Effect = Begin | Receive | Send | Record | Mark
@@ -169,6 +175,12 @@ class Memory:
     committed: Any = None
     trial: Any = None
     envelope: Envelope = field(default_factory=Envelope)
+
+    def repeats(self, envelope: Envelope) -> bool:
+        """Return whether a pass with this envelope tries a window once more."""
+        before = self.envelope
+        again = envelope.window is not None and envelope.window == before.window
+        return again and envelope.iteration != before.iteration
 
     def kept(self, envelope: Envelope, instance: str) -> Any:
         """Return the State a pass with this envelope begins with."""
@@ -202,6 +214,12 @@ class _Instance:
 
     def __init__(self, model: ScaleModel, plug: Plug) -> None:
         object.__setattr__(model, "ranks", plug.ranks.view)
+        self.engine = None if model.Engine is None else model.Engine()
+        if self.engine is not None:
+            plug.doing, plug.at = "opening its engine", None
+            object.__setattr__(model, "engine", self.engine)
+            self.engine.open(model)
+        plug.engine = self.engine
         self.model, self.plug = model, plug
         self.doors = {
             n: Door(model, p, f"{plug.instance}.{n}", plug.geometry.setdefault(n, GeometryStore()))
@@ -213,6 +231,16 @@ class _Instance:
             for operator in OPERATORS
         }
         self._due: dict[tuple[str, str], list[Port]] = {}
+
+    def load(self, path: Path | None) -> None:
+        """Give the engine the state it was saved with."""
+        if self.engine is not None and path is not None:
+            self.engine.load(path)
+
+    def close(self) -> None:
+        """Release the engine."""
+        if self.engine is not None:
+            self.engine.close()
 
     def slots(self, port: str) -> list[int | None]:
         length = self.plug.lengths[port]
@@ -311,15 +339,22 @@ def drive(plug: Plug) -> Loop:
     """Run the reuse loop; the host answers every yielded effect."""
     memory = Memory()
     unit: _Instance | None = None
-    while (model := (yield _BEGIN)) is not None:
-        if unit is None or unit.model is not model:
-            unit = _Instance(model, plug)
-        progress, plug.resumed = plug.resumed, None
-        if progress is not None:
-            memory = progress.memory
-        if progress is None or progress.state is None:
-            progress = yield from _first_state(unit, memory)
-        yield from _turns(unit, progress)
+    try:
+        while (model := (yield _BEGIN)) is not None:
+            if unit is None or unit.model is not model:
+                if unit is not None:
+                    unit.close()
+                unit = _Instance(model, plug)
+            progress, plug.resumed = plug.resumed, None
+            if progress is not None:
+                memory = progress.memory
+                unit.load(progress.engine)
+            if progress is None or progress.state is None:
+                progress = yield from _first_state(unit, memory)
+            yield from _turns(unit, progress)
+    finally:
+        if unit is not None:
+            unit.close()
 
 
 def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Progress]:
@@ -330,6 +365,11 @@ def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Prog
     received = yield from unit.receive("f_init")
     time, envelope = _newest(received)
     slots = {n: k for n, k in plug.lengths.items() if k is not None}
+    if not model.capabilities.rewind and memory.repeats(envelope):
+        raise Refused(
+            f"{plug.instance}: window {envelope.window} was asked for again, and {model.name}"
+            " cannot go back (capabilities: rewind=False); couple it without iteration."
+        )
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
     plug.doing, plug.at = "f_init", time
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))

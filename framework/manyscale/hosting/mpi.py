@@ -6,6 +6,7 @@ A rank that waits for the root looks for its word now and then and sleeps betwee
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import traceback
@@ -24,9 +25,9 @@ from manyscale.contract.ports import Port
 from manyscale.contract.ranks import Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
-from manyscale.hosting.checkpoint import of_rank, pack_progress, read, unpack_progress, write
+from manyscale.hosting.checkpoint import load, pack_progress, save, unpack_progress
 from manyscale.hosting.failure import failure
-from manyscale.hosting.loop import Begin, Mark, Plug, Spread, drive
+from manyscale.hosting.loop import Begin, Loop, Mark, Plug, Spread, drive
 
 _WORD, _DATA = 1, 2  # tags
 _LONGEST_SLEEP = 1e-3  # s; a waiting rank burns about 1 % of a core and wakes within it
@@ -206,7 +207,11 @@ def follow(model: type[ScaleModel], spread: MpiSpread) -> int:
 
 
 def _follow(model: type[ScaleModel], plug: Plug, spread: MpiSpread) -> None:
-    loop = drive(plug)
+    with contextlib.closing(drive(plug)) as loop:
+        _perform(model, plug, spread, loop)
+
+
+def _perform(model: type[ScaleModel], plug: Plug, spread: MpiSpread, loop: Loop) -> None:
     answer: Any = None
     while True:
         try:
@@ -220,7 +225,7 @@ def _follow(model: type[ScaleModel], plug: Plug, spread: MpiSpread) -> None:
             path = spread.tell(None)
             if path:
                 data = pack_progress(model, effect.progress, plug)
-                spread.sealed(write(of_rank(Path(path), spread.view.rank), data))
+                spread.sealed(save(Path(path), spread.view.rank, data, plug))
 
 
 def _begun(model: type[ScaleModel], plug: Plug, spread: MpiSpread) -> ScaleModel | None:
@@ -229,8 +234,7 @@ def _begun(model: type[ScaleModel], plug: Plug, spread: MpiSpread) -> ScaleModel
         return None
     if told["resumed"]:
         path, checksums = told["resumed"]
-        rank = spread.view.rank
-        data = read(of_rank(Path(path), rank), checksums[rank])
+        data = load(Path(path), spread.view.rank, checksums)
         plug.resumed = unpack_progress(model, data, plug)
     return model.with_settings(told["settings"])
 

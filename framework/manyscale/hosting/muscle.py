@@ -20,12 +20,11 @@ from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry, threads
 from manyscale.hosting.checkpoint import (
     Snapshots,
-    of_rank,
+    load,
     pack_progress,
-    read,
     refuse_other,
+    save,
     unpack_progress,
-    write,
 )
 from manyscale.hosting.door import Wire
 from manyscale.hosting.failure import failure
@@ -33,6 +32,7 @@ from manyscale.hosting.loop import (
     ONE_RANK,
     Begin,
     Ended,
+    Loop,
     Mark,
     Plug,
     Receive,
@@ -82,6 +82,9 @@ def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
     instance: Instance | None = None
     hosted: _Hosted | None = None
     try:
+        if model.run is not None:
+            model.run(Instance(names))
+            return 0
         instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
         hosted = _Hosted(model, instance, plug)
         hosted.run()
@@ -121,7 +124,11 @@ class _Hosted:
     def run(self) -> None:
         """Go through all passes."""
         self._plug_in()
-        loop = drive(self.plug)
+        with contextlib.closing(drive(self.plug)) as loop:
+            self._perform(loop)
+        self.end(telemetry.DONE)
+
+    def _perform(self, loop: Loop) -> None:
         answer: Any = None
         while True:
             try:
@@ -141,7 +148,6 @@ class _Hosted:
             elif isinstance(effect, Record):
                 assert self.recorder is not None
                 self.recorder.take(effect.port, effect.time, effect.messages)
-        self.end(telemetry.DONE)
 
     def end(self, phase: int) -> None:
         """Finish the record and say how it ended."""
@@ -202,17 +208,17 @@ class _Hosted:
         path = self.snapshots.next()
         self.plug.ranks.tell(str(path))
         record = self.snapshots.keep_record(path, self.recorder)
-        checksums = self.plug.ranks.sealed(write(of_rank(path, 0), data))
+        checksums = self.plug.ranks.sealed(save(path, 0, data, self.plug))
         seal = {"path": str(path), "checksums": checksums, "record": record}
-        save = self.instance.save_final_snapshot if mark.final else self.instance.save_snapshot
-        save(Message(mark.now, data=seal))
+        tell = self.instance.save_final_snapshot if mark.final else self.instance.save_snapshot
+        tell(Message(mark.now, data=seal))
 
     def _resume(self) -> tuple[str, list[str]]:
         """Take up what a snapshot holds; return where the other ranks find their parts."""
         seal = self.instance.load_snapshot().data
         refuse_other(seal, self.plug.ranks.view.size)
         path = Path(seal["path"])
-        data = read(of_rank(path, 0), seal["checksums"][0])
+        data = load(path, 0, seal["checksums"])
         if self.recorder is not None and seal["record"]:
             self.recorder.take_over(Path(seal["record"]))
         self.plug.resumed = unpack_progress(self.model, data, self.plug)

@@ -40,7 +40,7 @@ def of(python: Path) -> Family:
 
 
 def execution_model(mpirun: Path) -> str:
-    """Return `OPENMPI` or `INTELMPI` from what an mpirun is in truth, nothing if that is unclear."""
+    """Return `OPENMPI` or `INTELMPI` for what an mpirun is in truth, nothing if unclear."""
     names = f"{mpirun.name} {mpirun.resolve().name}".lower()
     for model, marks in MARKS.items():
         if any(mark in names for mark in marks):
