@@ -162,7 +162,7 @@ class Network:
             answer: Any = None
             effect = node.effect
             if isinstance(effect, Receive):
-                node.plug.doing = f"receiving {effect.port}"
+                node.plug.does(f"receiving {effect.port}", node.plug.at)
                 answer = self._receive(node, effect)
                 if answer is None:
                     return moved
@@ -173,7 +173,7 @@ class Network:
             elif isinstance(effect, Mark):
                 _mark(node, effect)
             else:
-                node.plug.doing = "waiting to begin"
+                node.plug.does("waiting to begin", None)
                 begun = node.mailbox.begin()
                 if begun is None:
                     return moved

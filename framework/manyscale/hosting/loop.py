@@ -7,7 +7,7 @@ send, record, mark. Hosts only perform these effects, so every host behaves the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,15 @@ class Plug:
     """The engine that is open, for snapshots."""
     resumed: Progress | None = None
     """Where to go on, set by the host before it answers the first Begin."""
+
+    heard: Callable[[str, float | None], None] | None = None
+    """Told whenever the instance does something else: a watcher outside sees it."""
+
+    def does(self, doing: str, at: float | None) -> None:
+        """Note what the instance is doing from now on, and at which simulated time."""
+        self.doing, self.at = doing, at
+        if self.heard is not None:
+            self.heard(doing, at)
 
     def position(self) -> str:
         """Return what the instance is doing, and at which simulated time."""
@@ -216,7 +225,7 @@ class _Instance:
         object.__setattr__(model, "ranks", plug.ranks.view)
         self.engine = None if model.Engine is None else model.Engine()
         if self.engine is not None:
-            plug.doing, plug.at = "opening its engine", None
+            plug.does("opening its engine", None)
             object.__setattr__(model, "engine", self.engine)
             self.engine.open(model)
         plug.engine = self.engine
@@ -361,7 +370,7 @@ def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Prog
     """Receive what a pass begins with and initialise."""
     model, plug = unit.model, unit.plug
     keep = freeze if plug.read_only else _as_it_is
-    plug.doing, plug.at = "receiving on F_INIT", None
+    plug.does("receiving on F_INIT", None)
     received = yield from unit.receive("f_init")
     time, envelope = _newest(received)
     slots = {n: k for n, k in plug.lengths.items() if k is not None}
@@ -371,7 +380,7 @@ def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Prog
             " cannot go back (capabilities: rewind=False); couple it without iteration."
         )
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
-    plug.doing, plug.at = "f_init", time
+    plug.does("f_init", time)
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
     return Progress(state, time, memory, envelope, _NO_WINDOW)
 
@@ -384,17 +393,18 @@ def _turns(unit: _Instance, begun: Progress) -> Loop:
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else tries.next(clock)
-        plug.doing, plug.at, plug.turns = "o_i", clock.now, True
+        plug.turns = True
+        plug.does("o_i", clock.now)
         yield from unit.send("o_i", model.o_i(state), clock, turn, state)
         received = yield from unit.receive("s", clock.timeline)
         _refuse_out_of_step(plug.instance, clock, received)
-        plug.doing = "s"
+        plug.does("s", clock.now)
         state = keep(model.s(state, received))
         now = model.clock(state).now
         if now != clock.to and not clock.open:
             raise Refused(f"{plug.instance}: s landed at {now!r} s, promised {clock.to!r} s.")
         yield Mark(now, state, False, Progress(state, now, memory, envelope, tries.last))
-    plug.doing, plug.at = "o_f", clock.now
+    plug.does("o_f", clock.now)
     yield from _last_record(unit, state, clock)
     yield from unit.send("o_f", model.o_f(state), clock, envelope, state)
     memory.trial = state if model.keeps_state else None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -197,10 +197,12 @@ def follow(model: type[ScaleModel], spread: MpiSpread) -> int:
         told = spread.tell(None)
         plug.instance, plug.lengths, plug.run_seed = told["instance"], told["lengths"], told["seed"]
         plug.recorded = frozenset(told["recorded"])
+        plug.heard = telemetry.Telemetry(Path.cwd(), spread.view.rank).does
         _follow(model, plug, spread)
     except BaseException as exc:
-        telemetry.tell_failure(Path.cwd(), failure(plug, exc))
-        traceback.print_exc()
+        told = failure(plug, exc)
+        telemetry.tell_failure(Path.cwd(), told)
+        print(f"{told['traceback']}{told['sentence']}", file=sys.stderr)
         spread.abort()
         return 1
     return 0

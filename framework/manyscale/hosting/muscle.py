@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +87,15 @@ def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
         instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
         hosted = _Hosted(model, instance, plug)
         hosted.run()
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         told = failure(plug, exc)
         with contextlib.suppress(OSError):  # a full disk must not hide the first cause
             telemetry.tell_failure(Path.cwd(), told)
             if hosted is not None:
                 hosted.end(telemetry.FAILED)
-        trace = "" if isinstance(exc, Refused) else traceback.format_exc()
-        print(f"{trace}{told['sentence']}", file=sys.stderr)
+        print(f"{told['traceback']}{told['sentence']}", file=sys.stderr)
         if instance is not None:
-            instance.error_shutdown(f"{told['sentence']}\n{trace}".strip())
+            instance.error_shutdown(f"{told['sentence']}\n{told['traceback']}".strip())
         spread.abort()
         return 1
     return 0
@@ -110,6 +108,7 @@ class _Hosted:
         self.model, self.instance, self.plug = model, instance, plug
         plug.instance = str(instance._instance_id)
         self.telemetry = telemetry.Telemetry(Path.cwd())
+        plug.heard = self.telemetry.does
         self.recorder: Recorder | None = None
         self._overlay: Settings | None = None
         self._configured: ScaleModel | None = None
@@ -177,6 +176,7 @@ class _Hosted:
         )
 
     def _begin(self) -> ScaleModel | None:
+        self.plug.does("waiting to begin", None)
         if not self.instance.reuse_instance():
             self.plug.ranks.tell(None)
             return None
@@ -199,6 +199,8 @@ class _Hosted:
 
     def _checkpoint(self, mark: Mark) -> None:
         """Save a snapshot if one is due; at the end of a pass this waits for the next one."""
+        if mark.final:
+            self.plug.does("waiting to begin", None)
         due = self.instance.should_save_final_snapshot if mark.final else None
         if not (due() if due else self.instance.should_save_snapshot(mark.now)):
             self.plug.ranks.tell("")
@@ -239,7 +241,7 @@ class _Hosted:
         # who sends overlays hears from many universes, everybody else from one
         many = self._samples and port.operator == "s"
         hear = self.instance.receive_with_settings if many else self.instance.receive
-        self.plug.doing = f"receiving {name}"
+        self.plug.does(f"receiving {name}", self.plug.at)
         try:
             message = hear(name, slot)
         except RuntimeError as exc:
