@@ -44,7 +44,7 @@ def pack_progress(model: type[ScaleModel], progress: Progress, plug: Plug) -> di
         "tries": list(progress.tries),
         "turns": plug.turns,
         "geometry": {
-            port: {key: _geometry(shape) for key, shape in store.known.items()}
+            port: {key: packed_geometry(shape) for key, shape in store.known.items()}
             for port, store in plug.geometry.items()
             if store.known
         },
@@ -55,7 +55,8 @@ def _packed(state: Any) -> bytes | None:
     return None if state is None else pack(state)
 
 
-def _geometry(shape: Geometry) -> dict[str, Any]:
+def packed_geometry(shape: Geometry) -> dict[str, Any]:
+    """Return a geometry as msgpack carries it."""
     wire = shape.to_wire()
     arrays = {n: packed_value(n, np.asarray(a)) for n, a in shape.arrays.items()}
     return {**wire, "arrays": arrays}
@@ -79,16 +80,17 @@ def unpack_progress(model: type[ScaleModel], data: Mapping[str, Any], plug: Plug
     memory = Memory(state("committed"), state("trial"), Envelope(*data["remembered"]))
     plug.turns = data["turns"]
     for port, shapes in data["geometry"].items():
-        known = {key: Geometry.from_wire(_unpacked_geometry(s)) for key, s in shapes.items()}
+        known = {key: unpacked_geometry(shape) for key, shape in shapes.items()}
         plug.geometry[port] = GeometryStore(known=known)
     engine = Path(data["engine"]) if "engine" in data else None
     came, tries = Envelope(*data["envelope"]), Envelope(*data["tries"])
     return Progress(state("state"), data["now"], memory, came, tries, engine)
 
 
-def _unpacked_geometry(data: Mapping[str, Any]) -> dict[str, Any]:
+def unpacked_geometry(data: Mapping[str, Any]) -> Geometry:
+    """Return the geometry that `packed_geometry` packed."""
     arrays = {name: unpacked_value(array) for name, array in data["arrays"].items()}
-    return {**data, "arrays": arrays}
+    return Geometry.from_wire({**data, "arrays": arrays})
 
 
 def _state(model: type[ScaleModel], version: int, data: bytes) -> Any:
@@ -178,26 +180,20 @@ def refuse_other(seal: Any, ranks: int) -> None:
         )
 
 
-class Snapshots:
-    """The snapshot files of one instance, in the folder libmuscle keeps its own in."""
+def keep_record(path: Path, recorder: Recorder | None) -> str:
+    """Copy what is recorded so far beside a snapshot; return the copy's path or nothing."""
+    if recorder is None:
+        return ""
+    copy = path.with_name(f"{path.name}.nc")
+    recorder.copy(copy)
+    return str(copy)
 
-    def __init__(self, folder: Path, instance: str) -> None:
-        self._folder = folder
-        self._name = instance.replace("[", "-").replace("]", "")
-        self._count = 0
 
-    def next(self) -> Path:
-        """Return the path of the next snapshot, without suffix."""
-        while True:
-            self._count += 1
-            path = self._folder / f"{self._name}_{self._count}"
-            if not of_rank(path, 0).exists():
-                return path
-
-    def keep_record(self, path: Path, recorder: Recorder | None) -> str:
-        """Copy what is recorded so far beside a snapshot; return the copy's path or nothing."""
-        if recorder is None:
-            return ""
-        copy = path.with_name(f"{path.name}.nc")
-        recorder.copy(copy)
-        return str(copy)
+def refuse_damaged(seal: Any) -> None:
+    """Refuse a snapshot of which some file is missing or not what was written."""
+    refuse_other(seal, len(seal["checksums"]) if isinstance(seal, dict) else 0)
+    path = Path(seal["path"])
+    for rank in range(len(seal["checksums"])):
+        load(path, rank, seal["checksums"])
+    if seal["record"] and not Path(seal["record"]).is_file():
+        raise Refused(f"The record {seal['record']} is missing; resume from an older snapshot.")

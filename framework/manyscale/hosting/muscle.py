@@ -18,7 +18,7 @@ from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry, threads
 from manyscale.hosting.checkpoint import (
-    Snapshots,
+    keep_record,
     load,
     pack_progress,
     refuse_other,
@@ -54,6 +54,8 @@ def main(reference: str, *options: str) -> int:
     try:
         model = by_reference(reference)
         spread = _ranks("mpi" in options)
+        if model.run is not None and spread.view.size > 1:
+            raise Refused(f"{model.name} owns its loop, and so it runs on one rank of this host.")
     except Refused as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -67,8 +69,13 @@ def main(reference: str, *options: str) -> int:
 def _ranks(mpi: bool) -> Any:
     if not mpi:
         return ONE_RANK
-    from manyscale.hosting.mpi import world  # starts MPI
-
+    try:
+        from manyscale.hosting.mpi import world  # starts MPI
+    except (ImportError, RuntimeError) as exc:  # mpi4py says either
+        raise Refused(
+            f"MPI cannot start: {exc}; `pip install manyscale[mpi]` brings one, or load your"
+            " machine's before."
+        ) from None
     return world()
 
 
@@ -116,9 +123,6 @@ class _Hosted:
         self._samples = any(port.overlay for port in model.ports.values())
         self._loops = any(port.operator in ("o_i", "s") for port in model.ports.values())
         self._universe: dict[int | None, Settings] = {}
-        self.snapshots = Snapshots(
-            instance._snapshot_manager._snapshot_directory, self.plug.instance
-        )
 
     def run(self) -> None:
         """Go through all passes."""
@@ -207,13 +211,19 @@ class _Hosted:
             return
         data = pack_progress(self.model, mark.progress, self.plug)
         data["counted"] = self.telemetry.turns
-        path = self.snapshots.next()
+        path = self._snapshot_path()
         self.plug.ranks.tell(str(path))
-        record = self.snapshots.keep_record(path, self.recorder)
+        record = keep_record(path, self.recorder)
         checksums = self.plug.ranks.sealed(save(path, 0, data, self.plug))
         seal = {"path": str(path), "checksums": checksums, "record": record}
         tell = self.instance.save_final_snapshot if mark.final else self.instance.save_snapshot
         tell(Message(mark.now, data=seal))
+
+    def _snapshot_path(self) -> Path:
+        """Return where libmuscle's own snapshot will lie, without suffix."""
+        manager = self.instance._snapshot_manager
+        name = f"{manager._safe_id}_{manager._next_snapshot_num}"
+        return Path(manager._snapshot_directory, name)
 
     def _resume(self) -> tuple[str, list[str]]:
         """Take up what a snapshot holds; return where the other ranks find their parts."""

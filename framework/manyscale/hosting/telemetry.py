@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import os
 import struct
 import time
 from dataclasses import dataclass
@@ -85,10 +86,16 @@ class Telemetry:
 
 
 def tell_failure(folder: Path, record: dict[str, Any]) -> None:
-    """Leave why an instance failed; whole or not at all, whenever the process is ended."""
-    new = folder / f"{FAILURE_FILE}.new"
+    """Leave why an instance failed; whole or not at all, whenever the process is ended.
+
+    Of several ranks the first one is heard.
+    """
+    new = folder / f"{FAILURE_FILE}.{os.getpid()}.new"
     new.write_text(json.dumps(record))
-    new.replace(folder / FAILURE_FILE)
+    if (folder / FAILURE_FILE).exists():
+        new.unlink()
+    else:
+        new.replace(folder / FAILURE_FILE)
 
 
 def read(folder: Path, rank: int = 0) -> Standing | None:
@@ -100,9 +107,9 @@ def read(folder: Path, rank: int = 0) -> Standing | None:
     if len(data) != _SIZE:
         return None
     since, at, doing = _DOING.unpack_from(data, _LAYOUT.size)
-    return Standing(
-        *_LAYOUT.unpack_from(data), since, at, doing.rstrip(b"\0").decode(errors="replace")
-    )
+    what = doing.rstrip(b"\0").decode(errors="replace")
+    told = [*_LAYOUT.unpack_from(data), since, at, what]
+    return Standing(*told)
 
 
 def read_ranks(folder: Path) -> dict[int, Standing]:

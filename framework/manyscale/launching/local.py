@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -18,10 +19,12 @@ import psutil
 
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
+from manyscale.launching import snapshots
 from manyscale.launching.run_dir import instance_folders
 
 LOG = "manager_output.txt"
 MANAGER_LOG = "muscle3_manager.log"
+_LOOKS_PER_PRUNING = 40
 _GRACE = 5.0  # s between asking a process tree to end and ending it
 
 
@@ -50,9 +53,13 @@ def launch(
             command(files, run), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            while process.poll() is None:
+            for look in itertools.count():
+                if process.poll() is not None:
+                    break
                 if watch is not None:
                     watch()
+                if look % _LOOKS_PER_PRUNING == 0:
+                    snapshots.prune(run)
                 if deadline is not None and time.monotonic() > deadline:
                     raise Refused(
                         f"The run took longer than {time_limit:g} s and was ended: {run}."
