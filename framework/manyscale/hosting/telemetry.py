@@ -40,10 +40,15 @@ class Standing:
         """Whether it waits for others rather than others for it."""
         return self.doing.startswith(("receiving", "waiting"))
 
+    @property
     def position(self) -> str:
-        """Return what it is doing, where, and for how long."""
-        at = "" if math.isnan(self.at) else f" at t = {self.at:g} s"
-        return f"{self.doing}{at} since {time.time() - self.since:.0f} s"
+        """What it is doing, and at which simulated time."""
+        return self.doing if math.isnan(self.at) else f"{self.doing} at t = {self.at:g} s"
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been doing that, in s of wall time."""
+        return time.time() - self.since
 
 
 class Telemetry:

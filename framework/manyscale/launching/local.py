@@ -137,8 +137,10 @@ def stalled(run: Path) -> str:
         for rank, standing in telemetry.read_ranks(folder).items():
             who = name if rank == 0 else f"{name}, rank {rank},"
             if standing.phase not in (telemetry.DONE, telemetry.FAILED):
-                (waiting if standing.waits else busy).append(f"{who} is in {standing.position()}")
-    found = busy or [text.replace("is in ", "is ") for text in waiting]
+                what = f"{standing.position} since {standing.seconds:.0f} s"
+                waits = standing.waits
+                (waiting if waits else busy).append(f"{who} is {'' if waits else 'in '}{what}")
+    found = busy or waiting
     return f" {'; '.join(found)}." if found else ""
 
 
@@ -157,7 +159,7 @@ def root_cause(run: Path) -> str:
     for name, code in exits:
         said = _last_line(run / "instances" / name / "stderr.txt")
         standing = telemetry.read(run / "instances" / name / "workdir")
-        where = f" ({standing.doing})" if standing and standing.doing else ""
+        where = f" ({standing.position})" if standing and standing.doing else ""
         what = f"{name}{where} ended with exit code {code}: {said or 'it said nothing'}."
         return f"{_victims(run, name)}{run.name}: {what}"
     said = _last_line(run / LOG)
