@@ -14,7 +14,8 @@ import manyscale as ms
 from manyscale.contract.state import same
 from manyscale.hosting import checkpoint
 from manyscale.hosting.door import Envelope
-from manyscale.hosting.loop import Memory, Plug, Progress
+from manyscale.hosting.memory import Memory, Progress
+from manyscale.hosting.plug import Plug
 from manyscale.launching import snapshots
 from manyscale.launching.local import command, launch
 from manyscale.testing import differences

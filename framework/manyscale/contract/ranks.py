@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from manyscale.contract.fields import Array
+from manyscale.contract.refusal import Refused
 
 
 class Ranks:
@@ -45,8 +46,11 @@ class Ranks:
         return slice(max(0, start - halo), min(length, stop + halo))
 
     def sum(self, value: Any) -> Any:
-        """Return the sum over all ranks of a number or an array, the same on each."""
-        return value
+        """Return the sum over all ranks of a number or an array, the same on each.
+
+        True counts 1. On several ranks the last digits may differ from those of one.
+        """
+        return value + 0 if np.asarray(value).dtype == bool else value
 
     def gathered(self, block: Array, axis: int = 0) -> Array | None:
         """Return the blocks of all ranks joined along an axis on the root, None elsewhere."""
@@ -58,12 +62,25 @@ class Ranks:
         """Return a block between `halo` layers of its neighbours'.
 
         At the two ends of an axis that is not periodic there is no neighbour and no layer.
+        Raises `Refused` for a block thinner than the halo.
         """
-        if not periodic:
+        if not periodic or halo == 0:
             return block
-        first = np.take(block, range(halo), axis)
-        last = np.take(block, range(block.shape[axis] - halo, block.shape[axis]), axis)
+        first, last = self.ends(block, axis, halo)
         return np.concatenate([last, block, first], axis)
+
+    def ends(self, block: Array, axis: int, halo: int) -> tuple[Array, Array]:
+        """Return the first and the last `halo` layers of a block, which its neighbours want."""
+        length = block.shape[axis]
+        if length < halo:
+            raise Refused(
+                f"Rank {self.rank} of {self.size} holds {length} layers along axis {axis} and its"
+                f" neighbours want {halo}; use fewer ranks or a longer axis."
+            )
+        moved = np.moveaxis(block, axis, 0)
+        parts = moved[:halo], moved[length - halo :]
+        first, last = (np.moveaxis(part, 0, axis) for part in parts)
+        return first, last
 
 
 ALONE = Ranks()

@@ -20,7 +20,8 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused
 from manyscale.contract.state import pack, packed_value, unpack, unpacked_value
 from manyscale.hosting.door import Envelope, GeometryStore
-from manyscale.hosting.loop import Memory, Plug, Progress
+from manyscale.hosting.memory import Memory, Progress
+from manyscale.hosting.plug import Plug
 from manyscale.results.record import Recorder
 
 FORMAT = 1
@@ -43,6 +44,7 @@ def pack_progress(model: type[ScaleModel], progress: Progress, plug: Plug) -> di
         "remembered": list(memory.envelope),
         "tries": list(progress.tries),
         "turns": plug.turns,
+        "carried": plug.carried,
         "geometry": {
             port: {key: packed_geometry(shape) for key, shape in store.known.items()}
             for port, store in plug.geometry.items()
@@ -79,6 +81,8 @@ def unpack_progress(model: type[ScaleModel], data: Mapping[str, Any], plug: Plug
 
     memory = Memory(state("committed"), state("trial"), Envelope(*data["remembered"]))
     plug.turns = data["turns"]
+    for port, fields in data["carried"].items():
+        plug.carried.setdefault(port, {}).update({n: tuple(kind) for n, kind in fields.items()})
     for port, shapes in data["geometry"].items():
         known = {key: unpacked_geometry(shape) for key, shape in shapes.items()}
         plug.geometry[port] = GeometryStore(known=known)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from manyscale.contract.refusal import Refused
-from manyscale.hosting.loop import Ended, Plug
+from manyscale.hosting.plug import Ended, Plug
 
 _HOSTING = Path(__file__).parent
 _VICTIM = ("connection with peer", "Deadlock detected", "Did the peer crash")

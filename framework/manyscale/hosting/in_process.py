@@ -21,8 +21,10 @@ from manyscale.coupling.load import Coupling
 from manyscale.coupling.prove import prove
 from manyscale.coupling.settings import lookup
 from manyscale.hosting.door import Wire
-from manyscale.hosting.loop import Effect, Mark, Plug, Receive, Record, Send, drive
+from manyscale.hosting.effects import Effect, Mark, Receive, Record, Send
+from manyscale.hosting.loop import drive
 from manyscale.hosting.mailbox import Mailbox, Queues
+from manyscale.hosting.plug import Plug
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
 from manyscale.results.record import STORE, Recorder
 
@@ -221,7 +223,7 @@ class Network:
     def _keep(self, node: _Node, effect: Record) -> None:
         self._recorded[f"{node.name}.{effect.port}"].append(Shown(effect.time, effect.messages))
         if node.recorder is not None and effect.port in node.recorder.ports:
-            node.recorder.take(effect.port, effect.time, effect.messages)
+            node.recorder.take(effect.port, effect.time, effect.messages, effect.fields)
 
     def _plan_recording(self, node: _Node) -> None:
         own = self._settings(node, FRAMEWORK_SETTINGS, {})

@@ -6,216 +6,23 @@ send, record, mark. Hosts only perform these effects, so every host behaves the 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from manyscale.contract.engine import Engine
+from manyscale.contract.fields import Field
 from manyscale.contract.messages import Clock, Contact, Received, Start
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import OPERATORS, Port
-from manyscale.contract.ranks import ALONE, Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.contract.state import freeze
 from manyscale.hosting.door import Door, Envelope, GeometryStore, Wire
+from manyscale.hosting.effects import Begin, Effect, Loop, Mark, Receive, Record, Send
+from manyscale.hosting.generic_door import GenericDoor
+from manyscale.hosting.memory import NO_WINDOW, Memory, Progress, Tries
+from manyscale.hosting.plug import Plug, seed_of
 
-
-class Spread:
-    """How messages are shared among the ranks of an instance: here there is only one."""
-
-    view: Ranks = ALONE
-
-    @property
-    def root(self) -> bool:
-        """Whether this rank receives and sends."""
-        return self.view.root
-
-    def tell(self, word: Any) -> Any:
-        """Return what the root tells all ranks."""
-        return word
-
-    def sealed(self, checksum: str) -> list[str]:
-        """Return the checksums of all ranks on the root, an empty list elsewhere."""
-        return [checksum]
-
-    def abort(self) -> None:
-        """End all ranks of the instance."""
-
-    def spread(self, port: Port, contacts: list[Contact | None]) -> list[Contact | None]:
-        """Return this rank's share of what the root received on a port."""
-        return contacts
-
-    def collect(self, port: Port, parts: list[Any]) -> list[Any] | None:
-        """Return the messages of all ranks joined, on the root; None elsewhere."""
-        return parts
-
-
-ONE_RANK = Spread()
-
-
-@dataclass
-class Plug:
-    """How an instance stands in its coupling, and what it is doing (for messages)."""
-
-    instance: str
-    lengths: Mapping[str, int | None]
-    """Connected ports; None for a scalar port, else the number of slots."""
-    run_seed: int = 0
-    recorded: frozenset[str] = frozenset()
-    read_only: bool = False
-    turns: bool = False
-    """Whether this model goes through turns of a loop, not only through passes."""
-    doing: str = "starting"
-    at: float | None = None
-    geometry: dict[str, GeometryStore] = field(default_factory=dict)
-    """What the doors of each port have shown and know: outlives a change of settings."""
-    ranks: Spread = ONE_RANK
-    engine: Engine | None = None
-    """The engine that is open, for snapshots."""
-    resumed: Progress | None = None
-    """Where to go on, set by the host before it answers the first Begin."""
-
-    heard: Callable[[str, float | None], None] | None = None
-    """Told whenever the instance does something else: a watcher outside sees it."""
-
-    def does(self, doing: str, at: float | None) -> None:
-        """Note what the instance is doing from now on, and at which simulated time."""
-        self.doing, self.at = doing, at
-        if self.heard is not None:
-            self.heard(doing, at)
-
-    def position(self) -> str:
-        """Return what the instance is doing, and at which simulated time."""
-        return self.doing if self.at is None else f"{self.doing} at t = {self.at:g} s"
-
-
-@dataclass(slots=True)
-class Begin:
-    """Effect: begin a pass. Answered by the model with this pass's settings, or None."""
-
-
-@dataclass(slots=True)
-class Receive:
-    """Effect: receive one message. Answered by a Wire."""
-
-    port: str
-    slot: int | None
-
-
-@dataclass(slots=True)
-class Send:
-    """Effect: send one message."""
-
-    port: str
-    slot: int | None
-    wire: Wire
-
-
-@dataclass(slots=True)
-class Record:
-    """Effect: keep what a port shows; one mapping of values per slot."""
-
-    port: str
-    time: float
-    messages: list[dict[str, Any]]
-
-
-@dataclass(slots=True)
-class Mark:
-    """Effect: the State is whole: after every s, and (final) after O_F."""
-
-    now: float
-    state: Any
-    final: bool
-    progress: Progress
-
-
-class Ended(Refused):
-    """A neighbour was gone too early: rarely the first cause of a failure."""
-
-
-def ended_early(instance: str, port: str, last_time: float | None) -> str:
-    """Return the sentence for a port that was closed while a turn was wanted."""
-    when = "before it sent anything" if last_time is None else f"after t = {last_time:g} s"
-    return (
-        f"{instance}.{port}: the sender ended {when} and this model goes on;"
-        " let both end at the same time, or put a time bridge between."
-    )
-
-
-@dataclass(slots=True)
-class Progress:
-    """All that is needed to go on from a mark, besides the geometry in the plug."""
-
-    state: Any
-    """State inside a pass; None between passes."""
-    now: float
-    memory: Memory
-    envelope: Envelope
-    """What came with the messages of this pass."""
-    tries: Envelope
-    """The window this instance tried last and how often, if it owns an iteration."""
-    engine: Path | None = None
-    """The file its engine was saved to."""
-
-
-Effect = Begin | Receive | Send | Record | Mark
-Loop = Generator[Effect, Any, None]
 _BEGIN = Begin()
-_NO_WINDOW = Envelope()
-
-
-def seed_of(*parts: Any) -> int:
-    """Return a seed below 2**63 that depends on all parts and on nothing else."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
-
-
-@dataclass
-class Memory:
-    """What an instance keeps between passes: a committed and a trial State.
-
-    A growing window commits the trial. A new iteration of a window begins from the committed
-    State again; a further pass of the same iteration (a model called several times within
-    one) goes on from the trial.
-    """
-
-    committed: Any = None
-    trial: Any = None
-    envelope: Envelope = field(default_factory=Envelope)
-
-    def repeats(self, envelope: Envelope) -> bool:
-        """Return whether a pass with this envelope tries a window once more."""
-        before = self.envelope
-        again = envelope.window is not None and envelope.window == before.window
-        return again and envelope.iteration != before.iteration
-
-    def kept(self, envelope: Envelope, instance: str) -> Any:
-        """Return the State a pass with this envelope begins with."""
-        before, window = self.envelope.window, envelope.window
-        self_again = envelope == self.envelope
-        self.envelope = envelope
-        if window is None or before is None or window > before:
-            self.committed = self.trial
-        elif window < before:
-            raise Refused(f"{instance}: window {window} was asked for after window {before}.")
-        elif self_again:
-            return self.trial
-        return self.committed
-
-
-class _Tries:
-    """Counts how often a window was tried, for owners that do not count themselves."""
-
-    def __init__(self, last: Envelope) -> None:
-        self.last = last
-
-    def next(self, clock: Clock) -> Envelope:
-        """Return what the messages of this turn carry."""
-        count = self.last.iteration + 1 if clock.window == self.last.window else 0
-        self.last = Envelope(clock.window, count)
-        return Envelope(clock.window, count if clock.iteration is None else clock.iteration)
 
 
 class _Instance:
@@ -230,16 +37,20 @@ class _Instance:
             self.engine.open(model)
         plug.engine = self.engine
         self.model, self.plug = model, plug
-        self.doors = {
-            n: Door(model, p, f"{plug.instance}.{n}", plug.geometry.setdefault(n, GeometryStore()))
-            for n, p in model.ports.items()
-        }
+        self.doors = {name: self._door(port) for name, port in model.ports.items()}
         self.seed = seed_of(plug.run_seed, plug.instance)
         self.by_operator: dict[str, list[Port]] = {
             operator: [p for p in model.ports.values() if p.operator == operator]
             for operator in OPERATORS
         }
         self._due: dict[tuple[str, str], list[Port]] = {}
+
+    def _door(self, port: Port) -> Door:
+        where = f"{self.plug.instance}.{port.name}"
+        store = self.plug.geometry.setdefault(port.name, GeometryStore())
+        if port.like:
+            return GenericDoor(self.model, port, where, store, self.plug.carried)
+        return Door(self.model, port, where, store)
 
     def load(self, path: Path | None) -> None:
         """Give the engine the state it was saved with."""
@@ -308,7 +119,7 @@ class _Instance:
                 f" expected {sorted(p.name for p in ports)}."
             )
         next_time = clock.next if operator == "o_i" else None
-        shown = any(f.mesh for port in ports for f in port.fields.values())
+        shown = any(p.mesh or any(f.mesh for f in p.fields.values()) for p in ports)
         geometry = self.model.geometries(state) if shown else {}
         for port in ports:
             name = port.name
@@ -320,7 +131,7 @@ class _Instance:
             if values is None:
                 continue
             if recorded:
-                yield Record(name, clock.now, values)
+                yield Record(name, clock.now, values, self.described(port, values))
             if connected:
                 for slot, one in zip(self.slots(name), values, strict=True):
                     data = door.to_wire(one, envelope, geometry, slot)
@@ -331,6 +142,13 @@ class _Instance:
         parts = self.plug.ranks.collect(port, self._parts(port, message))
         door = self.doors[port.name]
         return None if parts is None else [door.checked(part, now) for part in parts]
+
+    def described(self, port: Port, values: list[dict[str, Any]]) -> Mapping[str, Field]:
+        """Return what is known of the fields of a port: declared, or as they came."""
+        door = self.doors[port.name]
+        if isinstance(door, GenericDoor) and values:
+            return door.declared(values[0])
+        return port.fields
 
     def _parts(self, port: Port, message: Any) -> list[Any]:
         if not port.slots:
@@ -382,14 +200,14 @@ def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Prog
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
     plug.does("f_init", time)
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
-    return Progress(state, time, memory, envelope, _NO_WINDOW)
+    return Progress(state, time, memory, envelope, NO_WINDOW)
 
 
 def _turns(unit: _Instance, begun: Progress) -> Loop:
     """Go through the turns of a pass from where it stands, and answer."""
     model, plug, memory, envelope = unit.model, unit.plug, begun.memory, begun.envelope
     keep = freeze if plug.read_only else _as_it_is
-    state, tries = begun.state, _Tries(begun.tries)
+    state, tries = begun.state, Tries(begun.tries)
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else tries.next(clock)
@@ -408,7 +226,7 @@ def _turns(unit: _Instance, begun: Progress) -> Loop:
     yield from _last_record(unit, state, clock)
     yield from unit.send("o_f", model.o_f(state), clock, envelope, state)
     memory.trial = state if model.keeps_state else None
-    between = Progress(None, clock.now, memory, envelope, _NO_WINDOW)
+    between = Progress(None, clock.now, memory, envelope, NO_WINDOW)
     yield Mark(clock.now, state, True, between)
 
 
@@ -426,12 +244,12 @@ def _last_record(unit: _Instance, state: Any, clock: Clock) -> Loop:
         if port.name in messages:
             values = unit.checked(port, messages[port.name], clock.now)
             if values is not None:
-                yield Record(port.name, clock.now, values)
+                yield Record(port.name, clock.now, values, unit.described(port, values))
 
 
 def _newest(received: Received) -> tuple[float, Envelope]:
     """Return the newest time stamp and window that arrived; what never came does not count."""
-    time, envelope = float("-inf"), _NO_WINDOW
+    time, envelope = float("-inf"), NO_WINDOW
     for contact in _contacts(received):
         time = max(time, contact.time)
         if contact.window is not None:

@@ -12,81 +12,39 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgpack
 import numpy as np
 from mpi4py import MPI
 
 from manyscale.contract.fields import Array, Field
+from manyscale.contract.meshes import Geometry
 from manyscale.contract.messages import Contact
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
 from manyscale.contract.ranks import Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
-from manyscale.hosting.checkpoint import load, pack_progress, save, unpack_progress
+from manyscale.hosting.checkpoint import (
+    load,
+    pack_progress,
+    packed_geometry,
+    save,
+    unpack_progress,
+    unpacked_geometry,
+)
+from manyscale.hosting.effects import Begin, Loop, Mark
 from manyscale.hosting.failure import failure
-from manyscale.hosting.loop import Begin, Loop, Mark, Plug, Spread, drive
+from manyscale.hosting.loop import drive
+from manyscale.hosting.mpi_ranks import MpiRanks, in_rows
+from manyscale.hosting.plug import Plug, Spread
+
+Order = Literal["C", "F"]
 
 _WORD, _DATA = 1, 2  # tags
-_LONGEST_SLEEP = 1e-3  # s; a waiting rank burns about 1 % of a core and wakes within it
-
-
-class MpiRanks(Ranks):
-    """The ranks of an MPI communicator."""
-
-    def __init__(self, comm: MPI.Comm) -> None:
-        self.comm = comm
-        self.rank, self.size = comm.Get_rank(), comm.Get_size()
-
-    def sum(self, value: Any) -> Any:
-        """Return the sum over all ranks of a number or an array, the same on each."""
-        if isinstance(value, np.ndarray):
-            total = np.empty_like(value)
-            self.comm.Allreduce(np.ascontiguousarray(value), total)
-            return total
-        return self.sum(np.asarray(value))[()]
-
-    def gathered(self, block: Array, axis: int = 0) -> Array | None:
-        """Return the blocks of all ranks joined along an axis on the root, None elsewhere."""
-        shapes = np.empty((self.size, block.ndim), np.int64)
-        self.comm.Allgather(np.array(block.shape, np.int64), shapes)
-        sizes = shapes.prod(axis=1)
-        mine = np.ascontiguousarray(np.moveaxis(block, axis, 0))
-        if not self.root:
-            self.comm.Gatherv(mine, None)
-            return None
-        # MPI counts in 32 bits: in units of one row of the axis, blocks of 2 G elements still fit
-        flat = np.empty(int(sizes.sum()), block.dtype)
-        self.comm.Gatherv(mine, [flat, sizes.tolist()])
-        rows = int(shapes[:, axis].sum())
-        rest = [n for i, n in enumerate(block.shape) if i != axis]
-        return np.moveaxis(flat.reshape(rows, *rest), 0, axis)
-
-    def exchanged(
-        self, block: Array, axis: int = 0, halo: int = 1, periodic: bool = False
-    ) -> Array:
-        """Return a block between `halo` layers of its neighbours'."""
-        if self.size == 1:
-            return super().exchanged(block, axis, halo, periodic)
-        length = block.shape[axis]
-        before, after = self.rank - 1, self.rank + 1
-        if periodic:
-            before, after = before % self.size, after % self.size
-        first = np.ascontiguousarray(np.take(block, range(halo), axis))
-        last = np.ascontiguousarray(np.take(block, range(length - halo, length), axis))
-        parts = [block]
-        for mine, to, source, front in ((last, after, before, True), (first, before, after, False)):
-            there, whence = self._neighbour(to), self._neighbour(source)
-            layer = np.empty_like(mine)
-            self.comm.Sendrecv(mine, there, recvbuf=layer, source=whence)
-            if whence != MPI.PROC_NULL:
-                parts = [layer, *parts] if front else [*parts, layer]
-        return np.concatenate(parts, axis)
-
-    def _neighbour(self, rank: int) -> int:
-        return rank if 0 <= rank < self.size else MPI.PROC_NULL
+_LONGEST_SLEEP = 1.6e-3  # s; a waiting rank burns about 2 % of a core and wakes within it
+_GRACE = 1.0  # s; what one rank refuses the root most often refuses too, and ends in good order
 
 
 class MpiSpread(Spread):
@@ -95,6 +53,7 @@ class MpiSpread(Spread):
     def __init__(self, comm: MPI.Comm) -> None:
         self.view = MpiRanks(comm)
         self._comm = comm
+        self._geometry: dict[str, Geometry] = {}
 
     def tell(self, word: Any) -> Any:
         """Return what the root tells all ranks: plain data, as MessagePack."""
@@ -107,50 +66,84 @@ class MpiSpread(Spread):
 
     def _hear(self) -> bytes:
         """Wait for the root without spinning, and return its word."""
-        status, pause = MPI.Status(), 2e-6
-        while not self._comm.Iprobe(0, _WORD, status):
+        status = MPI.Status()
+        looks, pause = 50, 2e-5  # some 20 us at first: the next word often follows closely
+        while not any(self._comm.Iprobe(0, _WORD, status) for _ in range(looks)):
             time.sleep(pause)
-            pause = min(1.3 * pause, _LONGEST_SLEEP)
+            # the first look only lets MPICH take in what has come, the second one sees it
+            looks, pause = 2, min(1.4 * pause, _LONGEST_SLEEP)
         word = bytearray(status.Get_count(MPI.BYTE))
         self._comm.Recv([word, MPI.BYTE], 0, _WORD)
         return bytes(word)
 
     def spread(self, port: Port, contacts: list[Contact | None]) -> list[Contact | None]:
         """Return this rank's share of what the root received on a port."""
-        told = self.tell([_described(port, contact) for contact in contacts])
+        told = self.tell([self._described(port, contact) for contact in contacts])
         if not self.root:
-            contacts = [_blank(word) for word in told]
+            contacts = [self._blank(word) for word in told]
         return [
             None if contact is None else self._share(port, contact, word)
             for contact, word in zip(contacts, told, strict=True)
         ]
 
+    def _described(self, port: Port, contact: Contact | None) -> dict[str, Any] | None:
+        """Return what the others must know of a message before its arrays come."""
+        if contact is None:
+            return None
+        shared = {n: v for n, v in contact.fields.items() if port.fields[n].held.how != "root"}
+        arrays = {n: v for n, v in shared.items() if isinstance(v, np.ndarray)}
+        meshes = contact.meshes if shared else {}
+        new = {s.hash: s for s in meshes.values() if s.hash not in self._geometry}
+        self._geometry |= new
+        return {
+            "head": [contact.time, contact.next_time, contact.window, contact.iteration],
+            "scalars": {n: v for n, v in shared.items() if n not in arrays},
+            "arrays": {n: (v.dtype.str, list(v.shape), _order(v)) for n, v in arrays.items()},
+            "meshes": {name: shape.hash for name, shape in meshes.items()},
+            "geometry": {key: packed_geometry(shape) for key, shape in new.items()},
+        }
+
+    def _blank(self, word: Mapping[str, Any] | None) -> Contact | None:
+        """Return a message without its arrays, on a rank that only heard of it."""
+        if word is None:
+            return None
+        now, next_time, window, iteration = word["head"]
+        self._geometry |= {k: unpacked_geometry(shape) for k, shape in word["geometry"].items()}
+        meshes = {name: self._geometry[key] for name, key in word["meshes"].items()}
+        return Contact(now, next_time, dict(word["scalars"]), window, iteration, meshes)
+
     def _share(self, port: Port, contact: Contact, word: Mapping[str, Any]) -> Contact:
         fields = dict(contact.fields)
-        for name, (dtype, shape) in word["arrays"].items():
+        for name, described in word["arrays"].items():
             field = port.fields[name]
-            if field.held.how == "replicated":
-                array = np.ascontiguousarray(fields[name]) if self.root else np.empty(shape, dtype)
-                self._comm.Bcast(array, 0)
-                fields[name] = array
-            elif field.held.how == "block":
-                fields[name] = self._scattered(field, fields.get(name), dtype, shape)
+            share = self._replicated if field.held.how == "replicated" else self._scattered
+            fields[name] = share(field, fields.get(name), *described)
         contact.fields = fields
         return contact
 
-    def _scattered(self, field: Field, whole: Array | None, dtype: str, shape: list[int]) -> Array:
+    def _replicated(
+        self, field: Field, whole: Array | None, dtype: str, shape: list[int], order: Order
+    ) -> Array:
+        array = np.empty(shape, dtype, order) if whole is None else np.asarray(whole, order=order)
+        with in_rows(array.T if order == "F" else array) as memory:
+            self._comm.Bcast(memory, 0)
+        return array
+
+    def _scattered(
+        self, field: Field, whole: Array | None, dtype: str, shape: list[int], order: Order
+    ) -> Array:
         axis, halo = _axis(field), field.held.halo
-        if self.root:
-            assert whole is not None
-            for rank in range(1, self.view.size):
-                part = _part(whole, axis, _of(rank, self.view.size).block(shape[axis], halo))
-                self._comm.Send(np.ascontiguousarray(part), rank, _DATA)
-            return np.ascontiguousarray(_part(whole, axis, self.view.block(shape[axis], halo)))
         mine = self.view.block(shape[axis], halo)
-        shape = [*shape[:axis], mine.stop - mine.start, *shape[axis + 1 :]]
-        block = np.empty(shape, dtype)
-        self._comm.Recv(block, 0, _DATA)
-        return block
+        if whole is None:
+            block = np.empty([*shape[:axis], mine.stop - mine.start, *shape[axis + 1 :]], dtype)
+            with in_rows(block) as memory:
+                self._comm.Recv(memory, 0, _DATA)
+            return block
+        for rank in range(1, self.view.size):
+            part = _part(whole, axis, _of(rank, self.view.size).block(shape[axis], halo))
+            with in_rows(np.ascontiguousarray(part)) as memory:
+                self._comm.Send(memory, rank, _DATA)
+        return np.ascontiguousarray(_part(whole, axis, mine))
 
     def sealed(self, checksum: str) -> list[str]:
         """Return the checksums of all ranks on the root, an empty list elsewhere."""
@@ -169,12 +162,24 @@ class MpiSpread(Spread):
         joined = [self._joined(port, part) for part in parts]
         return joined if self.root else None
 
-    def _joined(self, port: Port, part: Mapping[str, Any]) -> dict[str, Any]:
+    def _joined(self, port: Port, part: Any) -> Any:
+        if not isinstance(part, Mapping):
+            return part  # the root's door refuses it
         found = dict(part)
         for name, field in port.fields.items():
-            if field.held.how == "block" and name in part:
+            if field.held.how == "block" and self._everywhere(port, name, name in part):
                 found[name] = self.view.gathered(np.asarray(part[name]), _axis(field))
         return found
+
+    def _everywhere(self, port: Port, name: str, here: bool) -> bool:
+        """Return whether all ranks send a field; refuse one that only some of them send."""
+        count = self.view.sum(int(here))
+        if count not in (0, self.view.size):
+            raise Refused(
+                f"{port.name}.{name} lies in blocks and only {count} of {self.view.size} ranks"
+                " send theirs; send it on all of them, an empty block where there is nothing."
+            )
+        return bool(count)
 
 
 def world() -> MpiSpread:
@@ -201,7 +206,10 @@ def follow(model: type[ScaleModel], spread: MpiSpread) -> int:
         _follow(model, plug, spread)
     except BaseException as exc:
         told = failure(plug, exc)
-        telemetry.tell_failure(Path.cwd(), told)
+        if isinstance(exc, (Refused, ValueError)):
+            time.sleep(_GRACE)
+        with contextlib.suppress(OSError):  # a full disk must not keep the others waiting
+            telemetry.tell_failure(Path.cwd(), told)
         print(f"{told['traceback']}{told['sentence']}", file=sys.stderr)
         spread.abort()
         return 1
@@ -241,25 +249,9 @@ def _begun(model: type[ScaleModel], plug: Plug, spread: MpiSpread) -> ScaleModel
     return model.with_settings(told["settings"])
 
 
-def _described(port: Port, contact: Contact | None) -> dict[str, Any] | None:
-    """Return what the others must know of a message before its arrays come."""
-    if contact is None:
-        return None
-    shared = {n: v for n, v in contact.fields.items() if port.fields[n].held.how != "root"}
-    return {
-        "head": [contact.time, contact.next_time, contact.window, contact.iteration],
-        "scalars": {n: v for n, v in shared.items() if not isinstance(v, np.ndarray)},
-        "arrays": {
-            n: (v.dtype.str, list(v.shape)) for n, v in shared.items() if isinstance(v, np.ndarray)
-        },
-    }
-
-
-def _blank(word: Mapping[str, Any] | None) -> Contact | None:
-    if word is None:
-        return None
-    now, next_time, window, iteration = word["head"]
-    return Contact(now, next_time, dict(word["scalars"]), window, iteration)
+def _order(array: Array) -> Order:
+    """Return the order in memory, which all ranks keep: it decides the order of sums."""
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 
 def _axis(field: Field) -> int:

@@ -26,21 +26,10 @@ from manyscale.hosting.checkpoint import (
     unpack_progress,
 )
 from manyscale.hosting.door import Wire
+from manyscale.hosting.effects import Begin, Loop, Mark, Receive, Record, Send
 from manyscale.hosting.failure import failure
-from manyscale.hosting.loop import (
-    ONE_RANK,
-    Begin,
-    Ended,
-    Loop,
-    Mark,
-    Plug,
-    Receive,
-    Record,
-    Send,
-    Spread,
-    drive,
-    ended_early,
-)
+from manyscale.hosting.loop import drive
+from manyscale.hosting.plug import ONE_RANK, Ended, Plug, Spread, ended_early
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 
@@ -150,7 +139,7 @@ class _Hosted:
                 answer = self._begin()
             elif isinstance(effect, Record):
                 assert self.recorder is not None
-                self.recorder.take(effect.port, effect.time, effect.messages)
+                self.recorder.take(effect.port, effect.time, effect.messages, effect.fields)
 
     def end(self, phase: int) -> None:
         """Finish the record and say how it ended."""

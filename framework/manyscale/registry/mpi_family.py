@@ -32,11 +32,17 @@ def of(python: Path) -> Family:
     environment = home if (home / "pyvenv.cfg").is_file() else None
     if "SLURM_JOB_ID" in os.environ and shutil.which("srun"):
         return Family("SRUNMPI", environment, {"SLURM_MPI_TYPE": "pmi2"})
-    found = shutil.which("mpirun", path=f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    model = execution_model(Path(found)) if found else "INTELMPI"
+    found = mpirun(python)
+    model = execution_model(found) if found else "INTELMPI"
     root = model == "OPENMPI" and os.geteuid() == 0
     allowed = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") if root else ()
     return Family(model or "INTELMPI", environment, dict.fromkeys(allowed, "1"))
+
+
+def mpirun(python: Path) -> Path | None:
+    """Return the mpirun an interpreter's programs are started with, None if there is none."""
+    found = shutil.which("mpirun", path=f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    return Path(found) if found else None
 
 
 def execution_model(mpirun: Path) -> str:
