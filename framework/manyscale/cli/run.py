@@ -51,9 +51,10 @@ def command(
     if no_check:
         coupling = diagnosis.readable()
     else:
-        print_problems(console, [p for p in diagnosis.problems if p.severity != "note"])
+        problems = [p for p in diagnosis.problems if p.severity != "note"]
+        print_problems(terminal.console(stderr=True), problems)
         if diagnosis.errors:
-            raise Refused(f"{count(diagnosis.problems)}; nothing was launched.")
+            raise Refused(f"{count(problems)}; nothing was launched.")
         coupling = diagnosis.proven()
     system = report.system_report(coupling.files)
     folder = run_dirs.create(coupling.name, run_dir)
