@@ -151,3 +151,32 @@ def test_a_required_setting_may_be_told_at_run_time(diagnosed):
 def test_programs_of_other_makes(line, known, code, diagnosed):
     text = FOREIGN.replace("LINE", line).replace("    KNOWN\n", f"    {known}\n" if known else "")
     assert codes(diagnosed(text)) == code
+
+
+def test_a_value_with_a_unit_needs_no_quotes_and_is_launched_as_a_number(tmp_path):
+    spec = tmp_path / "model.ymmsl"
+    spec.write_text(ROD.replace("rod.end: 2.0", "rod.length: 5e-3 km   # as written"))
+    coupling = diagnose([spec], trusted=True, with_machine=False).proven()
+    assert coupling.settings["rod.length"] == 5.0
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (copy,) = coupling.resolved(folder)
+    assert "  rod.length: 5.0   # as written\n" in copy.read_text()
+    assert copy.read_text().count("\n") == spec.read_text().count("\n")
+
+
+def test_files_that_say_what_is_meant_are_launched_themselves(tmp_path):
+    spec = tmp_path / "model.ymmsl"
+    spec.write_text(ROD.replace("end", "length"))
+    coupling = diagnose([spec], trusted=True, with_machine=False).proven()
+    assert coupling.resolved(tmp_path) == [spec]
+
+
+def test_the_command_line_is_laid_over_and_the_file_stays(tmp_path):
+    spec = tmp_path / "model.ymmsl"
+    spec.write_text(ROD.replace("end", "length"))
+    given = {"rod.length": "3 m"}
+    coupling = diagnose([spec], given, trusted=True, with_machine=False).proven()
+    files = coupling.resolved(tmp_path)
+    assert files[0] == spec
+    assert files[1].read_text().endswith("settings:\n  rod.length: 3.0\n")

@@ -26,12 +26,13 @@ from manyscale.contract.sidecar import contract_in
 from manyscale.coupling.addressed import named
 from manyscale.coupling.graph import Ending, Graph, Link, Node
 from manyscale.coupling.settings import as_floats, in_unit, with_unit
-from manyscale.coupling.source import Source, Sources, read
+from manyscale.coupling.source import COMMAND_LINE, Source, Sources, read
 from manyscale.coupling.spec import Lost as Lost
 from manyscale.coupling.spec import Spec as Spec
 from manyscale.registry import registry
 from manyscale.registry.catalog import HOST, configuration
 
+OVERLAY = "resolved"
 PARTS = ("model.ymmsl", "settings.ymmsl")
 OURS = "manyscale"
 """The yMMSL module of all registered models."""
@@ -43,6 +44,9 @@ class Coupling:
 
     files: tuple[Path, ...]
     graph: Graph
+    sources: Sources
+    given: Mapping[str, Any]
+    """Settings by full name that were given on the command line."""
     changed: Mapping[str, Any]
     """Settings by full name that differ from the files: given on the command line, converted
     from another unit, or whole numbers that are meant as floats."""
@@ -68,6 +72,32 @@ class Coupling:
         graph = self.graph
         found = {name: graph.model(name) for name, node in graph.instances.items() if node.hosted}
         return {name: model for name, model in found.items() if model is not None}
+
+    def resolved(self, folder: Path) -> list[Path]:
+        """Return the files to launch: those of the spec, or copies in `folder` if settings differ.
+
+        In a copy only the values of those settings are others; what the command line gave is laid
+        over in a file of its own.
+        """
+        files = []
+        for source in self.sources.own():
+            mine = {k: v for k, v in self.changed.items() if self._differs(source, k)}
+            if source.file == COMMAND_LINE:
+                files.append(folder / f"{OVERLAY}.ymmsl")
+            elif mine:
+                files.append(folder / f"{OVERLAY}_{len(files)}_{source.file.name}")
+            else:
+                files.append(source.file)
+                continue
+            files[-1].write_text(source.with_settings(mine), encoding="utf-8")
+        return files
+
+    def _differs(self, source: Source, key: str) -> bool:
+        """Whether a file must say another value of a setting to be launched."""
+        holders = [s for s in self.sources.holders(("settings", key)) if not s.module]
+        if source not in holders:
+            return False
+        return source is holders[-1] or with_unit(str(source.data(("settings", key)))) is not None
 
     @property
     def hashes(self) -> dict[str, str]:

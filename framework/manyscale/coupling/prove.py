@@ -150,11 +150,11 @@ class _Prover:
         try:
             spec = self._configured(trusted, machine if with_machine else "")
             if spec is not None:
-                graph = graph_of(spec, self._files)
-                changed = {**given, **settle(graph)}
+                graph = self._graph(spec)
+                changed = {k: graph.settings[k] for k in {**given, **settle(graph)}}
                 graph.doubtful |= meant(graph)
                 self._diagnosis.coupling = Coupling(
-                    self._files, graph, {k: graph.settings[k] for k in changed}
+                    self._files, graph, self._sources, given, changed
                 )
                 self._run("coupling", graph)
                 self._ask_ymmsl(spec, graph)
@@ -164,6 +164,13 @@ class _Prover:
             self._note(self._check(YMMSL_SAYS), why.finding)
         self._diagnosis.problems = in_order(self._diagnosis.problems)
         return self._diagnosis
+
+    def _graph(self, spec: Spec) -> Graph:
+        try:
+            return graph_of(spec, self._files)
+        except Exception as exc:  # what a check should have found and left out
+            why = f"the coupling cannot be put together: {type(exc).__name__}: {exc}"
+            raise _Unreadable(Finding((), why)) from exc
 
     def _configured(self, trusted: bool, machine: str) -> Spec | None:
         """Return the consistent part of the configuration, None if there is none."""

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from manyscale.contract.diagnostics import At, Finding
+from manyscale.coupling.settings import with_unit
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 VERSION = "v0.2"
@@ -124,6 +125,15 @@ class Source:
         if new is old:
             self.nodes.update(_walk(at, new))
 
+    def with_settings(self, values: Mapping[str, Any]) -> str:
+        """Return the text with other values for some settings, and nothing else changed."""
+        text = self.text
+        spots = [(self.nodes["settings", key][1], value) for key, value in values.items()]
+        for node, value in sorted(spots, key=lambda spot: -spot[0].start_mark.index):
+            start, end = node.start_mark.index, node.end_mark.index
+            text = text[:start] + _flow(value) + text[end:]
+        return text
+
     def dumped(self) -> str:
         """Return the tree as text again."""
         return str(yaml.serialize(self.root)) if self.root is not None else ""
@@ -160,7 +170,17 @@ def read(file: Path, module: str = "", text: str | None = None) -> Source:
             return Source(file, source.text, module, failure=Finding((), why))
         source.nodes = dict(_walk((), source.root))
         _settle_version(source)
+        _quote_units(source)
     return source
+
+
+def _quote_units(source: Source) -> None:
+    """Make words of settings like 5e-9 m, which yMMSL takes for a number that is none."""
+    for key in source.keys(("settings",)):
+        value = source.nodes["settings", key][1]
+        if isinstance(value, yaml.ScalarNode) and not value.style and with_unit(value.value):
+            value.tag, value.style = "tag:yaml.org,2002:str", "'"
+            source.changed = True
 
 
 def _repaired(source: Source, node: Any, at: At, seen: dict[int, Any], within: At) -> Any:
