@@ -167,14 +167,14 @@ def test_a_value_with_a_unit_needs_no_quotes_and_is_launched_as_a_number(tmp_pat
 
 def test_files_that_say_what_is_meant_are_launched_themselves(tmp_path):
     spec = tmp_path / "model.ymmsl"
-    spec.write_text(ROD.replace("end", "length"))
+    spec.write_text(ROD.replace("rod.end", "rod.length"))
     coupling = diagnose([spec], trusted=True, with_machine=False).proven()
     assert coupling.resolved(tmp_path) == [spec]
 
 
 def test_the_command_line_is_laid_over_and_the_file_stays(tmp_path):
     spec = tmp_path / "model.ymmsl"
-    spec.write_text(ROD.replace("end", "length"))
+    spec.write_text(ROD.replace("rod.end", "rod.length"))
     given = {"rod.length": "3 m"}
     coupling = diagnose([spec], given, trusted=True, with_machine=False).proven()
     files = coupling.resolved(tmp_path)

@@ -158,7 +158,7 @@ def test_nothing_is_left_for_ymmsl_to_say(tmp_path, texts):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("settings: {a: 5.0 nm}", "takes for a number"),
+        ("settings: {a: 5.0.1}", "takes for a number"),
         ("settings: {a: trueish}", "takes for true or false"),
         ("settings: {a: [1, 2.5]}", "mixes whole numbers"),
         ("settings: {a: }", "has no value"),

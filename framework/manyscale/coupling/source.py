@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from manyscale.contract.diagnostics import At, Finding
@@ -387,5 +388,12 @@ def as_source(settings: Mapping[str, Any]) -> Source:
 
 
 def _flow(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()
+    text: str = yaml.safe_dump(_plain(value), default_flow_style=True, width=10_000).strip()
     return text.removesuffix("...").strip()
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of numpy, which settings given in Python may be, as those of Python."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
