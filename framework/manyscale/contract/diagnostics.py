@@ -49,7 +49,7 @@ class Check:
 def check(
     code: str, severity: Severity = "error", stage: Stage = "coupling"
 ) -> Callable[[Callable[[Any], Iterable[Finding]]], Check]:
-    """Make a check of a function that takes the coupling `Graph` and yields `Finding`s.
+    """Make a check of a function that takes the coupling `Graph` and yields findings.
 
     The function's docstring is the page that `manyscale explain CODE` shows, its first line the
     title. Third parties leave `stage` as it is. Raises `TypeError` for a code unlike `ACME01`
