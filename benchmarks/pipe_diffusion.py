@@ -26,8 +26,7 @@ import scipy.fft
 
 import bare_lines
 import manyscale as ms
-from manyscale.coupling.load import load
-from manyscale.coupling.settings import checked_models
+from manyscale.coupling.prove import prove
 from manyscale.launching.local import launch
 from manyscale.results.record import open_record
 from manyscale_plugins.line_diffusion import exact
@@ -52,7 +51,7 @@ def settings(cells: int) -> dict[str, Any]:
 
 def one_program(cells: int) -> float:
     """Run the same operators in one plain loop; return s per step between first and last."""
-    models = checked_models(load([SPEC], settings(cells)))
+    models = prove([SPEC], settings(cells)).models
     bulk, pipe = models["bulk"], models["pipe[0]"]
     rates = {"diffusivity": 6.456482e-23, "diffusivity_pipe": 6.456469e-17}
     given = ms.Contact(0.0, None, {"diffusivity": rates["diffusivity"]})

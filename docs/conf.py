@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from manyscale.cli import COMMANDS, manyscale
+from manyscale.contract.diagnostics import Check
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.quantities import COMMON
 from manyscale.contract.serialised import SCHEMA, serialised
@@ -136,6 +137,22 @@ def page(entry: registry.Entry) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def check_page(check: Check) -> str:
+    """Return the page of a check, as `manyscale explain` shows it."""
+    title, _, rest = check.page.partition("\n")
+    return f"# {check.code}: {title.rstrip('.')}\n\nSeverity: {check.severity}.\n{rest}\n"
+
+
+def write_checks(folder: Path) -> None:
+    """Write a page for every check of this distribution, and the table of them all."""
+    folder.mkdir()
+    ours = [check for check in registry.load().checks.values() if check.code.startswith("MS")]
+    for check in ours:
+        (folder / f"{check.code}.md").write_text(check_page(check))
+    rows = [[f"[{c.code}](generated/checks/{c.code}.md)", c.severity, c.title] for c in ours]
+    (GENERATED / "checks.txt").write_text(table(["code", "severity", "what is wrong"], rows))
+
+
 def commands() -> str:
     """Return the help of every command."""
     parts = []
@@ -163,6 +180,7 @@ def generate() -> None:
     for entry in registry.load():
         if entry.distribution == "manyscale":
             (GENERATED / "models" / f"{entry.model.name}.md").write_text(page(entry))
+    write_checks(GENERATED / "checks")
     (GENERATED / "commands.txt").write_text(commands())
     (GENERATED / "contract.schema.json").write_text(json.dumps(SCHEMA, indent=2))
     rows = [[f"`{q.name}`", q.unit, q.text] for q in COMMON]

@@ -88,6 +88,6 @@ def test_every_check_has_a_mistake():
     codes = {min(expected(files_of(spec)))[0] for spec in SPECS}
     # ymmsl's last word has no mistake of its own; what is found before a spec can be corrected
     # or only on other machines is tested beside its check
-    elsewhere = {"MS199"}
+    elsewhere = {"MS199", "MS606", "MS608", "MS609", "MS613", "MS702"}
     ours = {c for c in registry.load().checks if c.startswith("MS")}
     assert ours - elsewhere <= codes, sorted(ours - elsewhere - codes)

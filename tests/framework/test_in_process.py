@@ -31,9 +31,7 @@ def test_steps_that_do_not_fit_are_refused_at_once(tmp_path):
 def test_a_scalar_port_with_several_peers_is_refused(tmp_path):
     parts = {"a": BODIES["a"], "b": Component("toys.macro_micro:Body", 2)}
     spec = testing.write_spec(tmp_path, parts, EXCHANGE, {}, {"a": "b"})
-    with pytest.raises(
-        ms.Refused, match=r"a\.temperature has no slots, but its conduit leads to several"
-    ):
+    with pytest.raises(ms.Refused, match=r"MS211 error: .*a\.temperature.*b"):
         run(spec)
 
 
@@ -62,11 +60,11 @@ def test_random_numbers_depend_on_run_seed_and_instance(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"a.stesp": 3}, r"Setting a.stesp: body has no setting 'stesp'. Did you mean 'steps'"),
-        ({"c.steps": 3}, r"Setting c.steps: coupling has no component 'c'"),
-        ({"stesp": 3}, r"No component of coupling has a setting 'stesp'. Did you mean 'steps'"),
-        ({"a.steps": 0}, r"component a: Setting body.steps is 0, expected >= 1"),
-        ({"a.record": "fnal"}, r"a.record names 'fnal'.*Did you mean 'final'"),
+        ({"a.stesp": 3}, r"MS401 error: .*stesp.*'steps'"),
+        ({"c.steps": 3}, r"MS402 error: .*'?c'?"),
+        ({"stesp": 3}, r"MS401 error: .*stesp.*'steps'"),
+        ({"a.steps": 0}, r"MS405 error: .*steps is 0, expected >= 1"),
+        ({"a.record": "fnal"}, r"MS409 error: .*'fnal'.*Did you mean 'final'"),
     ],
 )
 def test_bad_settings(tmp_path, settings, says):
@@ -113,10 +111,10 @@ def test_a_model_of_a_function_runs_and_is_packed(tmp_path):
     [
         (
             ("a.temperature: b.other", "a.temperatur: b.other"),
-            "sending port named temperatur, which is not present",
+            r"MS204 error: .*temperatur\b",
         ),
-        (("a.temperature: b.other", "a.other: b.other"), "other"),
-        (("      a.temperature: b.other\n", ""), "b.other is not connected and not optional"),
+        (("a.temperature: b.other", "a.other: b.other"), "MS209 error: .*other"),
+        (("      a.temperature: b.other\n", ""), r"MS208 error: .*b.*other"),
     ],
 )
 def test_miswired_couplings(tmp_path, change, says):
@@ -135,7 +133,7 @@ def test_a_setting_of_a_member_that_is_not_there(tmp_path):
     }
     pipes = {"bulk.cores": "core.initial", "core.final": "bulk.relaxed"}
     spec = testing.write_spec(tmp_path, parts, pipes, {"core[2].diffusivity": 1e-12})
-    with pytest.raises(ms.Refused, match=r"there is no 'core\[2\]'. Did you mean 'core\[1\]'"):
+    with pytest.raises(ms.Refused, match=r"MS408 error: .*core\[2\]"):
         run(spec)
 
 
@@ -147,7 +145,7 @@ def test_what_cannot_be_recorded_is_refused(tmp_path):
 def test_a_key_that_stands_twice_is_refused(tmp_path):
     spec = bodies(tmp_path, **{"a.steps": 5})
     spec.write_text(spec.read_text().replace("  a.steps: 5\n", "  a.steps: 5\n  a.steps: 6\n"))
-    with pytest.raises(ms.Refused, match=r"model.ymmsl:\d+: the key 'a.steps' stands twice"):
+    with pytest.raises(ms.Refused, match=r"model.ymmsl:\d+:3: MS104 error: a.steps"):
         run(spec)
 
 

@@ -10,12 +10,11 @@ SPEC = ACME / "coupling_specs/irradiated_diffusion"
 ROWS = """
 import sys
 from pathlib import Path
-from manyscale.coupling.load import load
-from manyscale.coupling.settings import checked_models
+from manyscale.coupling.prove import prove
 from manyscale.results.report import system_report
 from manyscale.results.run import run_of
-coupling = load([Path(sys.argv[1])])
-run = run_of(Path(sys.argv[2]), coupling.name, checked_models(coupling))
+coupling = prove([Path(sys.argv[1])])
+run = run_of(Path(sys.argv[2]), coupling.name, coupling.models)
 for row in system_report(coupling.files).rows(run):
     print("ok" if row.holds else "OFF", row.what)
 """

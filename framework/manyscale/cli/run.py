@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +50,14 @@ def command(
     if no_check:
         coupling = diagnosis.readable()
     else:
-        print_problems(console, [p for p in diagnosis.problems if p.severity != "note"])
+        problems = [p for p in diagnosis.problems if p.severity != "note"]
+        print_problems(terminal.console(stderr=True), problems)
         if diagnosis.errors:
-            raise Refused(f"{count(diagnosis.problems)}; nothing was launched.")
+            raise Refused(f"{count(problems)}; nothing was launched.")
         coupling = diagnosis.proven()
     system = report.system_report(coupling.files)
     folder = run_dirs.create(coupling.name, run_dir)
-    files = [*coupling.files]
-    if coupling.changed:
-        files.append(_overlay(folder, coupling.changed))
+    files = coupling.resolved(folder)
     command_line = local.command(files, folder)
     console.print(Text(f"Running {coupling.name} in {folder}"), soft_wrap=True)
     _write_provenance(coupling, folder, command_line)
@@ -74,15 +72,6 @@ def command(
     off = [row.what for row in rows if row.reference is not None and not row.holds]
     if off:
         raise Refused(f"{coupling.name}: outside the tolerance: {'; '.join(off)}.")
-
-
-def _overlay(folder: Path, settings: Mapping[str, Any]) -> Path:
-    import ymmsl
-    from ymmsl.v0_2 import Configuration, Settings
-
-    path = folder / "resolved.ymmsl"
-    path.write_text(ymmsl.dump(Configuration(settings=Settings(dict(settings)))))
-    return path
 
 
 def _write_provenance(coupling: Any, folder: Path, command_line: list[str]) -> None:

@@ -20,8 +20,9 @@ _CODE = re.compile(r"[A-Z]{2,8}[0-9]{2,4}")
 class Finding:
     """One problem: where it is, and one sentence that says what was found and expected.
 
-    `word` is what to underline there; `write` the lines to write instead; `drop` what is left
-    out so that the rest can still be checked.
+    `word` is what to underline there; `write` the lines to write instead. So that the rest can
+    still be checked, what stands at `drop` is left out, and `put` are places with what is put
+    there: YAML text, or the place of what is moved; after a `final` one nothing is left to check.
     """
 
     at: At
@@ -29,6 +30,8 @@ class Finding:
     write: str = ""
     word: str = ""
     drop: tuple[At, ...] = ()
+    put: tuple[tuple[At, At | str], ...] = ()
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Check:
 def check(
     code: str, severity: Severity = "error", stage: Stage = "coupling"
 ) -> Callable[[Callable[[Any], Iterable[Finding]]], Check]:
-    """Make a check of a function that takes the coupling `Graph` and yields `Finding`s.
+    """Make a check of a function that takes the coupling `Graph` and yields findings.
 
     The function's docstring is the page that `manyscale explain CODE` shows, its first line the
     title. Third parties leave `stage` as it is. Raises `TypeError` for a code unlike `ACME01`

@@ -89,6 +89,9 @@ def _scales(model: type[ScaleModel]) -> dict[str, Any] | None:
     }
 
 
+_WORD = "^[A-Za-z_][A-Za-z0-9_]*$"
+
+
 def _object(needed: list[str], /, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
@@ -98,97 +101,108 @@ def _object(needed: list[str], /, **properties: Any) -> dict[str, Any]:
     }
 
 
-_TEXT, _FLAG, _COUNT = {"type": "string"}, {"type": "boolean"}, {"type": "integer", "minimum": 0}
-_SCALE = {
-    "oneOf": [
-        {"type": "null"},
-        _object(["grain", "extent"], grain={"type": "number"}, extent={"type": "number"}),
-    ]
-}
-_AXIS = _object(
-    ["name", "length", "setting"],
-    name=_TEXT,
-    length={"type": ["integer", "null"]},
-    setting=_TEXT,
-)
+def _usually(default: Any, kind: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of a key that may be left out, with the value it then has."""
+    kinds = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object"}
+    return {**(kind or {"type": kinds[type(default)]}), "default": default}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items, "default": []}
+
+
+def _or_null(kind: dict[str, Any]) -> dict[str, Any]:
+    return {"oneOf": [{"type": "null"}, kind], "default": None}
+
+
+_TEXT, _NAME = {"type": "string"}, {"type": "string", "pattern": _WORD}
+_COUNT = {"type": "integer", "minimum": 0}
+_NUMBER = {"type": "number"}
+_SCALE = _or_null(_object(["grain", "extent"], grain=_NUMBER, extent=_NUMBER))
+_AXIS = _object(["name"], name=_NAME, length=_or_null(_COUNT), setting=_usually(""))
 _HELD = _object(
-    ["how", "axis", "halo"],
+    ["how"],
     how={"enum": ["root", "replicated", "block"]},
-    axis=_TEXT,
-    halo=_COUNT,
+    axis=_usually(""),
+    halo=_usually(0, _COUNT),
 )
 _FIELD = _object(
-    ["name", "quantity", "unit", "axes", "dtype"],
-    name=_TEXT,
+    ["name", "quantity"],
+    name=_NAME,
     quantity=_TEXT,
-    unit=_TEXT,
-    axes={"oneOf": [{"type": "null"}, {"type": "array", "items": _AXIS}]},
-    dtype={"enum": ["float64", "float32", "int64", "int32", "bool", "str"]},
-    optional=_FLAG,
-    finite=_FLAG,
-    extensive=_FLAG,
-    tensor={"enum": ["", "full", "voigt", "mandel"]},
-    shear_factor={"type": "number"},
-    frame=_TEXT,
-    mesh=_TEXT,
-    location={"enum": ["", "cell", "vertex", "edge", "point"]},
-    held=_HELD,
+    unit=_usually("1"),
+    axes={"oneOf": [{"type": "null"}, _list(_AXIS)], "default": []},
+    dtype=_usually("float64", {"enum": ["float64", "float32", "int64", "int32", "bool", "str"]}),
+    optional=_usually(False),
+    finite=_usually(True),
+    extensive=_usually(False),
+    tensor=_usually("", {"enum": ["", "full", "voigt", "mandel"]}),
+    shear_factor=_usually(1.0),
+    frame=_usually(""),
+    mesh=_usually(""),
+    location=_usually("", {"enum": ["", "cell", "vertex", "edge", "point"]}),
+    held=_usually({"how": "root"}, _HELD),
 )
 _PORT = _object(
-    ["name", "operator", "slots", "optional", "plain", "fields"],
-    name=_TEXT,
+    ["name", "operator"],
+    name=_NAME,
     operator={"enum": ["f_init", "o_i", "s", "o_f"]},
-    timeline=_TEXT,
-    slots=_FLAG,
-    optional=_FLAG,
-    plain=_FLAG,
-    overlay=_FLAG,
-    like=_TEXT,
-    axes={"type": "object", "additionalProperties": _TEXT},
-    unit=_TEXT,
-    mesh=_TEXT,
-    fields={"type": "array", "items": _FIELD},
+    timeline=_usually(""),
+    slots=_usually(False),
+    optional=_usually(False),
+    plain=_usually(False),
+    overlay=_usually(False),
+    like=_usually(""),
+    axes=_usually({}, {"type": "object", "additionalProperties": _TEXT}),
+    unit=_usually(""),
+    mesh=_usually(""),
+    fields=_list(_FIELD),
 )
 _SETTING = _object(
-    ["name", "type", "unit", "text", "required", "default"],
-    name=_TEXT,
+    ["name", "type", "text"],
+    name=_NAME,
     type={"enum": ["str", "int", "float", "bool", "[int]", "[float]", "[[float]]"]},
-    unit=_TEXT,
+    unit=_usually("1"),
     text=_TEXT,
-    bounds={"type": "object", "additionalProperties": {"type": "number"}},
-    choices={"type": "array"},
-    required=_FLAG,
+    bounds=_usually({}, _object([], ge=_NUMBER, gt=_NUMBER, le=_NUMBER, lt=_NUMBER)),
+    choices=_list({}),
+    required={"type": "boolean"},  # left out: required if there is no default
     default={},
+)
+_MESH = _object(
+    ["kind"],
+    kind={"enum": ["rectilinear", "unstructured"]},
+    axes=_usually(""),
+    crs=_usually(""),
+)
+_CAPABILITIES = _object(
+    [],
+    rewind=_usually(True),
+    migrate=_usually(True),
+    restart=_usually("bitwise", {"enum": ["bitwise", "statistical", "none"]}),
+    parallel=_usually("none", {"enum": ["none", "threads", "mpi"]}),
 )
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "The contract of a scale model",
     **_object(
-        ["format", "name", "version", "ports", "settings"],
+        ["format", "name"],
         format={"const": FORMAT},
-        name=_TEXT,
-        version=_TEXT,
-        state_version=_COUNT,
-        text=_TEXT,
-        keeps_state=_FLAG,
-        writes=_FLAG,
-        determinism={"enum": ["bitwise", "tolerance", "statistical"]},
-        capabilities={"type": "object"},
-        extra=_TEXT,
-        engine=_FLAG,
-        ports={"type": "array", "items": _PORT},
-        settings={"type": "array", "items": _SETTING},
-        meshes={"type": "object"},
-        scales={
-            "oneOf": [
-                {"type": "null"},
-                _object(["time_s", "length_m"], time_s=_SCALE, length_m=_SCALE),
-            ]
-        },
-        citations={
-            "type": "array",
-            "items": _object(["key", "text"], key=_TEXT, text=_TEXT, doi=_TEXT),
-        },
+        name=_NAME,
+        version=_usually("1"),
+        state_version=_usually(1, _COUNT),
+        text=_usually(""),
+        keeps_state=_usually(False),
+        writes=_usually(False),
+        determinism=_usually("bitwise", {"enum": ["bitwise", "tolerance", "statistical"]}),
+        capabilities=_usually({}, _CAPABILITIES),
+        extra=_usually(""),
+        engine=_usually(False),
+        ports=_list(_PORT),
+        settings=_list(_SETTING),
+        meshes=_usually({}, {"type": "object", "additionalProperties": _MESH}),
+        scales=_or_null(_object([], time_s=_SCALE, length_m=_SCALE)),
+        citations=_list(_object(["key", "text"], key=_TEXT, text=_TEXT, doi=_usually(""))),
     ),
 }
-"""JSON schema of what `serialised` returns."""
+"""JSON schema of what `serialised` returns; a key with a default may be left out by hand."""

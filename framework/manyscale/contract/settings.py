@@ -71,15 +71,24 @@ class Setting:
 
     def checked(self, value: Any, where: str) -> Any:
         """Return `value` in the declared type, or refuse it; a whole number serves as a float."""
-        good = _cast(self.type, value)
+        good = self.cast(value)
         if good is None:
             raise Refused(
                 f"Setting {where}.{self.name} is {value!r} ({type(value).__name__}),"
                 f" expected {self.ymmsl_type} [{self.unit}]: {self.text}."
             )
+        self.refuse_unfit(good, where)
+        return good
+
+    def cast(self, value: Any) -> Any:
+        """Return `value` in the declared type, None if it is of another one."""
+        return _cast(self.type, value)
+
+    def refuse_unfit(self, good: Any, where: str) -> None:
+        """Refuse a value of the right type: no choice, not finite or out of bounds."""
         if self.choices and good not in self.choices:
             raise Refused(
-                f"Setting {where}.{self.name} is {value!r}, expected one of:"
+                f"Setting {where}.{self.name} is {good!r}, expected one of:"
                 f" {', '.join(map(str, self.choices))}."
             )
         for number in _numbers(good):
@@ -91,7 +100,6 @@ class Setting:
                         f"Setting {where}.{self.name} is {number:g}{self._unit},"
                         f" expected {self.limits}{self._unit} ({self.text})."
                     )
-        return good
 
 
 def bound_value(bound: Bound) -> Any:

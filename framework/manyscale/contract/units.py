@@ -57,17 +57,17 @@ def affine(have: str, want: str, difference: bool = False) -> tuple[float, float
         at = [float(quantity(x, source).to(target).magnitude) for x in (0.0, 1.0, 2.0)]
     except Exception as exc:
         raise Refused(f"Unit '{have}' cannot become '{want}': {exc}.") from None
-    slope = _clean(_slope(source, target, at[1] - at[0]) if at[0] else at[1])
+    slope = clean(_slope(source, target, at[1] - at[0]) if at[0] else at[1])
     if abs(at[2] - (2.0 * slope + at[0])) > 1e-9 * max(abs(at[2]), abs(slope)):
         raise Refused(
             f"Units '{have}' and '{want}' are not related by a straight line;"
             " send the quantity in a linear unit."
         )
-    return slope, 0.0 if difference else _clean(at[0])
+    return slope, 0.0 if difference else clean(at[0])
 
 
-def _clean(x: float) -> float:
-    """Return a decimal factor without the last bits that multiplying units left in it."""
+def clean(x: float) -> float:
+    """Return a number without the last bits that multiplying decimals left in it."""
     short = float(f"{x:.12g}")
     return short if abs(short - x) <= 8.0 * abs(x) * 2.0**-52 else x
 

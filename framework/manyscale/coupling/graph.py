@@ -6,7 +6,7 @@ This is what the checks of third parties are given as well, as `ms.Graph`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -105,6 +105,18 @@ class Graph:
     checkpoints: Any = None
     files: Sequence[Any] = ()
     """Paths of the spec's files."""
+    unsure: Set[tuple[At, str]] = frozenset()
+    """Places of components, and their ports, that only seem unconnected: a mistake was found in
+    the conduit."""
+    left_out: frozenset[str] = frozenset()
+    """Components that are named in the files and not here: their mistake was told already."""
+    doubtful: set[str] = field(default_factory=set)
+    """Components that a misspelled or misplaced setting was meant for: it did not reach them."""
+
+    def is_unsure(self, node: Node, port: str) -> bool:
+        """Whether a port only seems unconnected, because of another mistake."""
+        places = ((node.at, port), (node.at, ""), (node.at[:2], ""), (node.at[:1], ""))
+        return any(place in self.unsure for place in places)
 
     def into(self, node: Node, port: str) -> list[Link]:
         """Return the conduits that end at a port."""
@@ -173,7 +185,9 @@ class Graph:
         return None
 
     def model(self, instance: str) -> ScaleModel | None:
-        """Return an instance's model with its settings, None if they do not fit."""
+        """Return an instance's model with its settings, None if they do not fit or are doubtful."""
+        if self.instances[instance].name in self.doubtful:
+            return None
         try:
             return self.settled(instance)
         except (Refused, ValueError):
@@ -201,11 +215,19 @@ class Graph:
         """Return the components a setting of the spec speaks to, and what they declare of it."""
         owner, _, name = key.rpartition(".")
         path = re.sub(r"\[.*", "", owner)
-        return [
-            (node, node.setting(name))
-            for node in self.nodes.values()
-            if not path or node.name == path or node.name.startswith(path + ".")
-        ]
+        return [(node, node.setting(name)) for node in self._under.get(path, ())]
+
+    @cached_property
+    def _under(self) -> dict[str, list[Node]]:
+        """The components at or below every path; all of them below the empty one."""
+        found: dict[str, list[Node]] = {"": []}
+        for node in self.nodes.values():
+            path = ""
+            found[path].append(node)
+            for part in node.name.split("."):
+                path = f"{path}.{part}" if path else part
+                found.setdefault(path, []).append(node)
+        return found
 
     def reads(self, key: str) -> Iterator[str]:
         """Yield the instances whose value of a setting comes from this key of the spec."""
@@ -213,15 +235,23 @@ class Graph:
         for node, declared in self.concerned(key):
             if declared is not None:
                 for instance in node.instances:
-                    if owner in prefixes(instance) and self.values(instance)[name][0] == key:
+                    given = lookup(self.settings, instance, [name])
+                    if owner in prefixes(instance) and given[name][0] == key:
                         yield instance
 
 
 def matched(graph: Graph) -> Iterator[tuple[Link, str, Field, Field]]:
-    """Yield every field that both ends of a conduit know: conduit, name, sent and wanted."""
+    """Yield every field that both ends of a conduit know: conduit, name, sent and wanted.
+
+    The one field of two plain ports travels without its name, so the names may differ.
+    """
     for link in graph.links:
         sent = graph.fields(link.sender, link.out) or {}
         wanted = graph.fields(link.receiver, link.into) or {}
+        if all(port is not None and port.plain for port in link.ends):
+            (name, field), (other,) = *sent.items(), wanted.values()
+            yield link, name, field, other
+            continue
         for name in wanted:
             if name in sent:
                 yield link, name, sent[name], wanted[name]

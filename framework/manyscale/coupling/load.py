@@ -7,29 +7,32 @@ A spec is a folder (`model.ymmsl`, `settings.ymmsl`, and one file per machine su
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import ymmsl
-from ymmsl.v0_2 import Component, Conduit, Configuration, Model, Reference, Timeline
+from ymmsl.v0_2 import Configuration, Model, Reference, Timeline
 from ymmsl.v0_2.resolver import ymmsl_cache
 
-from manyscale.contract.diagnostics import At
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused, nearest
-from manyscale.contract.sidecar import contract_of
+from manyscale.contract.sidecar import contract_in
+from manyscale.coupling.addressed import named
 from manyscale.coupling.graph import Ending, Graph, Link, Node
 from manyscale.coupling.settings import as_floats, in_unit, with_unit
-from manyscale.coupling.source import Source, Sources, read
+from manyscale.coupling.source import COMMAND_LINE, Source, Sources, read
+from manyscale.coupling.spec import Lost as Lost
+from manyscale.coupling.spec import Spec as Spec
 from manyscale.registry import registry
 from manyscale.registry.catalog import HOST, configuration
 
+OVERLAY = "resolved"
 PARTS = ("model.ymmsl", "settings.ymmsl")
 OURS = "manyscale"
 """The yMMSL module of all registered models."""
@@ -41,6 +44,9 @@ class Coupling:
 
     files: tuple[Path, ...]
     graph: Graph
+    sources: Sources
+    given: Mapping[str, Any]
+    """Settings by full name that were given on the command line."""
     changed: Mapping[str, Any]
     """Settings by full name that differ from the files: given on the command line, converted
     from another unit, or whole numbers that are meant as floats."""
@@ -67,71 +73,36 @@ class Coupling:
         found = {name: graph.model(name) for name, node in graph.instances.items() if node.hosted}
         return {name: model for name, model in found.items() if model is not None}
 
+    def resolved(self, folder: Path) -> list[Path]:
+        """Return the files to launch: those of the spec, or copies in `folder` if settings differ.
+
+        In a copy only the values of those settings are others; what the command line gave is laid
+        over in a file of its own.
+        """
+        files = []
+        for source in self.sources.own():
+            mine = {k: v for k, v in self.changed.items() if self._differs(source, k)}
+            if source.file == COMMAND_LINE:
+                files.append(folder / f"{OVERLAY}.ymmsl")
+            elif mine:
+                files.append(folder / f"{OVERLAY}_{len(files)}_{source.file.name}")
+            else:
+                files.append(source.file)
+                continue
+            files[-1].write_text(source.with_settings(mine), encoding="utf-8")
+        return files
+
+    def _differs(self, source: Source, key: str) -> bool:
+        """Whether a file must say another value of a setting to be launched."""
+        holders = [s for s in self.sources.holders(("settings", key)) if not s.module]
+        if source not in holders:
+            return False
+        return source is holders[-1] or with_unit(str(source.data(("settings", key)))) is not None
+
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every file of the spec."""
         return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in self.files}
-
-
-@dataclass
-class Spec:
-    """The merged configuration of a spec, nested as it was written, with places."""
-
-    config: Configuration
-    sources: Sources
-    registry: registry.Registry
-    contracts: Mapping[str, type[ScaleModel] | None]
-    """By program name."""
-    hosted: frozenset[str]
-    """Names of programs a host of this framework runs."""
-    dropped: set[str] = field(default_factory=set)
-    """Names of implementations that could not be imported; nothing more is said of them."""
-
-    def at(self, model: Model) -> At:
-        """Return where a model is written."""
-        return ("models", str(model.name).partition("__customised_for__")[0])
-
-    def conduits(self, model: Model) -> list[tuple[Conduit, At]]:
-        """Return a model's conduits with their places."""
-        counts: dict[str, int] = {}
-        found = []
-        for conduit in model.conduits:
-            sender = str(conduit.sender)
-            at: At = (*self.at(model), "conduits", sender)
-            number = counts[sender] = counts.get(sender, -1) + 1
-            several: At = (*at, number)
-            found.append((conduit, several if self.sources.holders(several) else at))
-        return found
-
-    def program(self, component: Component) -> Any:
-        """Return the ymmsl Program of a component, None if a model implements it."""
-        name = component.implementation
-        return None if name is None else self.config.programs.get(name)
-
-    def contract(self, component: Component) -> type[ScaleModel] | None:
-        """Return what is known of a component."""
-        return self.contracts.get(str(component.implementation))
-
-    def drop(self, at: At) -> None:
-        """Leave out what stands at a place."""
-        match at:
-            case ("settings", str(key)):
-                del self.config.settings[key]
-            case ("resources", str(name)):
-                self.config.resources.pop(Reference(name), None)
-            case ("models", str(name), "components", str(component)):
-                model = self.config.models[Reference(name)]
-                model.components.pop(Reference(component), None)
-                model.conduits = [
-                    c
-                    for c in model.conduits
-                    if component not in (str(c.sending_component()), str(c.receiving_component()))
-                ]
-            case ("models", str(name), "matching_timelines", *_):
-                self.config.models[Reference(name)].matching_timelines = None
-            case ("models", str(name), "conduits", *_):
-                model = self.config.models[Reference(name)]
-                model.conduits = [c for c, place in self.conduits(model) if place != at]
 
 
 def spec_files(spec: Sequence[Path], machine: str = "laptop") -> tuple[Path, ...]:
@@ -167,7 +138,8 @@ def with_imports(sources: list[Source]) -> Sources:
     found = list(sources)
     names = {point.name for point in entry_points(group="ymmsl.module")}
     for source in found:  # grows on the way
-        for line in source.data(("imports",)) or []:
+        lines = source.data(("imports",))
+        for line in lines if isinstance(lines, list) else []:
             words = str(line).split()
             if len(words) < 2 or words[1] in names | {s.module for s in found}:
                 continue
@@ -190,12 +162,14 @@ def prime_imports() -> None:
         ymmsl_cache[path] = config, path
 
 
-def merged(sources: Sources, changed: bool) -> Configuration:
+def merged(sources: Sources) -> Configuration:
     """Return the configuration of the spec's own files, later ones laid over."""
-    configs = [
-        ymmsl.load_as(Configuration, source.dumped() if changed else source.text)
-        for source in sources.own()
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on files of yMMSL v0.1, of which a check tells
+        configs = [
+            ymmsl.load_as(Configuration, source.dumped() if source.changed else source.text)
+            for source in sources.own()
+        ]
     for config in configs[1:]:
         configs[0].update(config)
     return configs[0]
@@ -242,8 +216,8 @@ def sidecar(program: str, files: Sequence[Path]) -> Path | None:
 def read_sidecar(path: Path) -> type[ScaleModel] | None:
     """Return the contract of a sidecar file, None if it is none; a check says why."""
     try:
-        return contract_of(json.loads(path.read_text(encoding="utf-8")))
-    except (Refused, ValueError, UnicodeDecodeError):
+        return contract_in(path.read_text(encoding="utf-8"))
+    except (Refused, ValueError, OSError):
         return None
 
 
@@ -295,6 +269,8 @@ def graph_of(spec: Spec, files: Sequence[Path]) -> Graph:
         resources={str(name).partition(".")[2]: r for name, r in config.resources.items()},
         checkpoints=config.checkpoints,
         files=tuple(files),
+        unsure=spec.unsure,
+        left_out=named(spec.sources) - {part for name in nodes for part in name.split(".")},
     )
 
 

@@ -15,10 +15,12 @@ from typing import Any
 from ymmsl.v0_2 import Reference, Timeline, resolve, resolve_timelines
 
 from manyscale.contract.diagnostics import At, Check, Finding, Stage
+from manyscale.coupling.addressed import meant
 from manyscale.coupling.diagnostics import Problem, in_order, refusal
 from manyscale.coupling.graph import Graph
 from manyscale.coupling.load import (
     Coupling,
+    Lost,
     Spec,
     contracts,
     graph_of,
@@ -28,6 +30,7 @@ from manyscale.coupling.load import (
     spec_files,
     with_imports,
 )
+from manyscale.coupling.modules import unreadable_imports
 from manyscale.coupling.source import COMMAND_LINE, Source, Sources, as_source, read
 from manyscale.registry import registry
 
@@ -52,6 +55,11 @@ class Machine:
     """Name of the overlay, `laptop` for this machine."""
     probe: bool
     """Whether programs that the spec names may be executed to look at them."""
+
+    @property
+    def here(self) -> bool:
+        """Whether the coupling is to run on this machine."""
+        return self.name == "laptop"
 
 
 @dataclass
@@ -133,17 +141,20 @@ class _Prover:
         self._registry = registry.load()
         self._checks = self._registry.checks
         self._diagnosis = Diagnosis(sources=sources)
+        self._put: list[tuple[At, At | str]] = []
+        self._final = False
 
     def run(
         self, given: dict[str, Any], machine: str, trusted: bool, probe: bool, with_machine: bool
     ) -> Diagnosis:
         try:
-            spec = self._configured(trusted)
+            spec = self._configured(trusted, machine if with_machine else "")
             if spec is not None:
-                graph = graph_of(spec, self._files)
-                changed = {**given, **settle(graph)}
+                graph = self._graph(spec)
+                changed = {k: graph.settings[k] for k in {**given, **settle(graph)}}
+                graph.doubtful |= meant(graph)
                 self._diagnosis.coupling = Coupling(
-                    self._files, graph, {k: graph.settings[k] for k in changed}
+                    self._files, graph, self._sources, given, changed
                 )
                 self._run("coupling", graph)
                 self._ask_ymmsl(spec, graph)
@@ -154,32 +165,47 @@ class _Prover:
         self._diagnosis.problems = in_order(self._diagnosis.problems)
         return self._diagnosis
 
-    def _configured(self, trusted: bool) -> Spec | None:
+    def _graph(self, spec: Spec) -> Graph:
+        try:
+            return graph_of(spec, self._files)
+        except Exception as exc:  # what a check should have found and left out
+            why = f"the coupling cannot be put together: {type(exc).__name__}: {exc}"
+            raise _Unreadable(Finding((), why)) from exc
+
+    def _configured(self, trusted: bool, machine: str) -> Spec | None:
         """Return the consistent part of the configuration, None if there is none."""
         dropped = self._run("files", Files(self._sources, self._registry))
         if any(source.root is None for source in self._sources.own()):
             return None
+        dropped += unreadable_imports(self._sources)
+        lost = Lost.of(self._sources, dropped)
         for at in dropped:
-            for source in self._sources.own():
-                source.drop(at)
+            self._sources.drop(at)
+        if self._final:
+            return None
+        for at, what in self._put:
+            self._sources.put(at, what)
         prime_imports()
         try:
-            config = merged(self._sources, changed=bool(dropped))
+            config = merged(self._sources)
             resolve(Reference([]), config)
-            root = config.root_model(None)
         except Exception as exc:
             raise _Unreadable(_told(exc, self._sources.own())) from None
         known, hosted = contracts(config, self._files, trusted)
-        spec = Spec(config, self._sources, self._registry, known, hosted)
-        for at in self._run("config", spec):
+        spec = Spec(config, self._sources, self._registry, known, hosted, trusted, machine)
+        spec.dropped, spec.lost, spec.receivers = lost.names, lost.places, lost.receivers
+        dropped = self._run("config", spec)
+        spec.drop_faults()
+        for at in dropped:
             spec.drop(at)
+        root = spec.keep_root()
         for model in config.models.values():
             try:
                 resolve_timelines(model)
             except Exception:  # a check has said so; any timeline will do to go on
                 for component in model.components.values():
                     component.timeline = Timeline([component.name])
-        return spec if root.components else None
+        return spec if root is not None and root.components else None
 
     def _ask_ymmsl(self, spec: Spec, graph: Graph) -> None:
         """Let ymmsl have the last word on a spec in which nothing was found."""
@@ -201,6 +227,8 @@ class _Prover:
                 for finding in _found(check, subject):
                     self._note(check, finding)
                     dropped += finding.drop
+                    self._put += finding.put
+                    self._final |= finding.final
         return dropped
 
     def _check(self, code: str) -> Check:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from manyscale.contract.refusal import Refused
-from manyscale.contract.units import affine
+from manyscale.contract.units import affine, clean
 
 _WITH_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.].*?)\s*")
 
@@ -37,6 +38,9 @@ def prefixes(instance: str) -> Iterator[str]:
 
 def with_unit(text: str) -> tuple[float, str] | None:
     """Return number and unit of a text like `5 nm`, None for any other text."""
+    with contextlib.suppress(ValueError):
+        float(text)
+        return None  # 1e-7 is no 1 in e-7
     found = _WITH_UNIT.fullmatch(text)
     return (float(found[1]), found[2]) if found else None
 
@@ -55,7 +59,7 @@ def in_unit(text: str, unit: str) -> float:
             f"'{given[1]}' has an offset, and a setting does not say whether it is a difference;"
             f" give the number in '{unit}'."
         )
-    return a * given[0]
+    return clean(a * given[0])
 
 
 def as_floats(value: Any) -> Any:

@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from manyscale.contract.diagnostics import At, Finding
+from manyscale.coupling.settings import with_unit
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+VERSION = "v0.2"
+OLD_VERSION = "v0.1"
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_VERSION_KEY = "ymmsl_version"
 COMMAND_LINE = Path("--set")
 """Stands for the settings that were given on the command line."""
 
@@ -45,6 +51,14 @@ class Source:
     """What makes the text unreadable."""
     nodes: dict[At, tuple[Any, Any]] = field(default_factory=dict)
     """Key node and value node by the keys that lead there."""
+    version: str = VERSION
+    """The yMMSL version as it is written, empty if it is not; an unknown one is read as v0.2."""
+    doubled: list[tuple[At, Any, Any]] = field(default_factory=list)
+    """Keys that stand twice in a mapping: place, first and second key node. The last counts."""
+    aliased: list[tuple[At, Any, Any]] = field(default_factory=list)
+    """Mappings that are an alias of another: place, key node, node of the anchor."""
+    changed: bool = False
+    """Whether the tree is another than the text."""
 
     def lines(self) -> list[str]:
         """Return the text line by line."""
@@ -62,18 +76,73 @@ class Source:
         node = self.nodes[at][1] if at in self.nodes else self.root if not at else None
         return [k.value for k, _ in node.value] if isinstance(node, yaml.MappingNode) else []
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether ymmsl cannot read the file as it is written."""
+        known = self.version in (VERSION, OLD_VERSION)
+        return self.root is None or not known or bool(self.doubled)
+
+    def names(self, part: str) -> list[str]:
+        """Return the names of what a part of the file defines: its models, its programs."""
+        return [str(at[1]) for at in self.nodes if len(at) == 2 and at[0] == part]
+
+    def conduits(self) -> Iterator[tuple[At, str]]:
+        """Yield the place of every conduit, and filters and receiver as they are written."""
+        for at, (_, node) in self.nodes.items():
+            is_one = len(at) == 4 or (len(at) == 5 and isinstance(at[4], int))
+            is_text = isinstance(node, yaml.ScalarNode) and node.value.strip()
+            if is_one and is_text and at[0] == "models" and at[2] == "conduits":
+                yield at, str(node.value)
+
     def drop(self, at: At) -> None:
-        """Take a node out of the tree; its place stays known."""
+        """Take a node out of the tree, or all but the version; its place stays known."""
+        if not at and isinstance(self.root, yaml.MappingNode):
+            self.root.value = [i for i in self.root.value if i[0].value == _VERSION_KEY]
+            self.changed = True
         parent = self.nodes[at[:-1]][1] if len(at) > 1 else self.root
         if at not in self.nodes or parent is None:
             return
         _, value = self.nodes[at]
         items = parent.value
+        self.changed = True
         parent.value = [i for i in items if (i[1] if isinstance(i, tuple) else i) is not value]
+
+    def put(self, at: At, what: At | str) -> None:
+        """Put YAML text, or what stands at another place, at a place; add the key if need be."""
+        around = self.nodes.get(at[:-1], (self.root, self.root))
+        known = what if isinstance(what, tuple) else at
+        key, old = self.nodes.get(known, (around[0], None))
+        new = yaml.compose(what, Loader=_LOADER) if isinstance(what, str) else old
+        self.changed = True
+        word = yaml.ScalarNode("tag:yaml.org,2002:str", str(at[-1]), key.start_mark, key.end_mark)
+        if known[:-1] == at[:-1] and old is not None:
+            items = around[1].value
+            items[:] = [_with(item, old, word, new) for item in items]
+        else:
+            around[1].value.append((word, new))
+            if isinstance(what, tuple):
+                self.drop(what)
+        self.nodes[at] = word, new
+        if new is old:
+            self.nodes.update(_walk(at, new))
+
+    def with_settings(self, values: Mapping[str, Any]) -> str:
+        """Return the text with other values for some settings, and nothing else changed."""
+        text = self.text
+        spots = [(self.nodes["settings", key][1], value) for key, value in values.items()]
+        for node, value in sorted(spots, key=lambda spot: -spot[0].start_mark.index):
+            start, end = node.start_mark.index, node.end_mark.index
+            text = text[:start] + _flow(value) + text[end:]
+        return text
 
     def dumped(self) -> str:
         """Return the tree as text again."""
         return str(yaml.serialize(self.root)) if self.root is not None else ""
+
+
+def is_mapping(node: Any) -> bool:
+    """Whether a YAML node is a mapping."""
+    return isinstance(node, yaml.MappingNode)
 
 
 def read(file: Path, module: str = "", text: str | None = None) -> Source:
@@ -95,14 +164,120 @@ def read(file: Path, module: str = "", text: str | None = None) -> Source:
         source.failure = Finding((), f"the file is no YAML: {' '.join(str(exc).split())}.")
         return source
     if source.root is not None:
+        try:
+            source.root = _repaired(source, source.root, (), {}, ())
+        except RecursionError:
+            why = "the file is no YAML: an anchor stands inside itself; write it out instead."
+            return Source(file, source.text, module, failure=Finding((), why))
         source.nodes = dict(_walk((), source.root))
+        _settle_version(source)
+        _quote_units(source)
     return source
+
+
+def _quote_units(source: Source) -> None:
+    """Make words of settings like 5e-9 m, which yMMSL takes for a number that is none."""
+    for key in source.keys(("settings",)):
+        value = source.nodes["settings", key][1]
+        if isinstance(value, yaml.ScalarNode) and not value.style and with_unit(value.value):
+            value.tag, value.style = "tag:yaml.org,2002:str", "'"
+            source.changed = True
+
+
+def _repaired(source: Source, node: Any, at: At, seen: dict[int, Any], within: At) -> Any:
+    """Return a tree in which no node has two parents and, but for conduits, no key stands twice.
+
+    `within` is the alias around a node, if there is one. Raises `RecursionError` for an anchor
+    inside itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        # one of its own, so that nothing is written as an alias
+        return yaml.ScalarNode(
+            node.tag, node.value, node.start_mark, node.end_mark, style=node.style
+        )
+    if id(node) in seen:
+        node = type(node)(node.tag, list(node.value), node.start_mark, node.end_mark)
+    seen[id(node)] = node  # keeps the node alive, so that its id stays its own
+    if isinstance(node, yaml.SequenceNode):
+        node.value = [
+            _repaired(source, value, (*at, number), seen, within)
+            for number, value in enumerate(node.value)
+        ]
+        return node
+    items: dict[Any, tuple[Any, Any]] = {}
+    for key, value in node.value:
+        word = _key(key)
+        inner: At = (*at, word)
+        is_alias = not within and isinstance(value, yaml.MappingNode) and id(value) in seen
+        if is_alias:
+            source.aliased.append((inner, key, value))
+            source.changed = True
+        name: Any = word
+        if word in items and at[2:] == ("conduits",):
+            name = (word, len(items))  # ymmsl keeps both
+        elif word in items:
+            source.doubled.append((inner, items.pop(word)[0], key))
+            source.changed = True
+        items[name] = key, _repaired(source, value, inner, seen, inner if is_alias else within)
+    node.value = list(items.values())
+    return node
+
+
+def _settle_version(source: Source) -> None:
+    """Note the version; read a file without a known one as v0.2, and give one of v0.1 our keys."""
+    if not isinstance(source.root, yaml.MappingNode):
+        return
+    written = source.nodes.get((_VERSION_KEY,))
+    source.version = "" if written is None else str(written[1].value)
+    if source.version == OLD_VERSION:
+        source.nodes.update(_renamed(source.nodes))
+    elif written is None:
+        key, value = (yaml.ScalarNode("tag:yaml.org,2002:str", t) for t in (_VERSION_KEY, VERSION))
+        source.root.value.insert(0, (key, value))
+        source.changed = True
+    elif source.version != VERSION:
+        written[1].value, written[1].tag = VERSION, "tag:yaml.org,2002:str"
+        source.changed = True
+
+
+def _renamed(nodes: dict[At, tuple[Any, Any]]) -> dict[At, tuple[Any, Any]]:
+    """Return the places of a file of yMMSL v0.1 under the keys that v0.2 has for them."""
+    model = nodes.get(("model", "name"))
+    name = str(model[1].value) if model else ""
+    numbers = {
+        at[2]: str(node.value)
+        for at, (_, node) in nodes.items()
+        if len(at) == 4 and at[:2] == ("model", "components") and at[3] == "name"
+    }
+    found: dict[At, tuple[Any, Any]] = {}
+    for at, pair in nodes.items():
+        match at:
+            case ("model", "components", int(number), *rest):
+                found["models", name, "components", numbers.get(number, ""), *rest] = pair
+            case ("model", *rest):
+                found["models", name, *rest] = pair
+            case ("implementations", *rest):
+                found["programs", *rest] = pair
+            case ("resources", str(component), *rest):
+                found["resources", f"{name}.{component}", *rest] = pair
+    return found
+
+
+def _with(item: Any, old: Any, word: Any, new: Any) -> Any:
+    """Return an item of a mapping or list, with another key and value if it is the old one."""
+    if isinstance(item, tuple):
+        return (word, new) if item[1] is old else item
+    return new if item is old else item
+
+
+def _key(key: Any) -> str:
+    return key.value if isinstance(key.value, str) else repr(key.value)
 
 
 def _walk(at: At, node: Any) -> Iterator[tuple[At, tuple[Any, Any]]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            inner = (*at, key.value if isinstance(key.value, str) else repr(key.value))
+            inner = (*at, _key(key))
             yield inner, (key, value)
             yield from _walk(inner, value)
     elif isinstance(node, yaml.SequenceNode):
@@ -125,14 +300,29 @@ class Sources:
         """Return the files in which something stands, the one that counts last."""
         return [s for s in self.files if _inside(s, at) in s.nodes]
 
+    def drop(self, at: At) -> None:
+        """Take out what stands at a place, in the file it begins with or in all own files."""
+        named = self._named(at[0]) if at and isinstance(at[0], str) else None
+        if named is not None:
+            named.drop(at[1:])
+        elif at:
+            for source in self.own():
+                source.drop(at)
+
+    def put(self, at: At, what: At | str) -> None:
+        """Put something at a place of the file that both begin with."""
+        named = self._named(str(at[0]))
+        if named is not None:
+            named.put(at[1:], what if isinstance(what, str) else what[1:])
+
     def place(self, at: At, word: str = "") -> Place:
         """Return the place of `at`, or of the nearest thing around it that is written down.
 
         `at` may begin with a file, or be `("line", line, column)` behind it.
         """
+        if len(at) == 4 and at[1] == "line":
+            return Place(Path(str(at[0])), int(at[2]), int(at[3]))
         if at and isinstance(at[0], str) and (named := self._named(at[0])):
-            if len(at) > 1 and at[1] == "line":
-                return Place(named.file, int(at[2]), int(at[3]))
             return _spot(named, at[1:], word)
         for length in range(len(at), 0, -1):
             found = self.holders(at[:length])
@@ -145,6 +335,9 @@ class Sources:
         for source in self.files:
             if source.file == place.file and place.line <= len(source.lines()):
                 return source.lines()[place.line - 1]
+        if place.file.suffix == ".json" and place.file.is_file():  # a contract beside the spec
+            lines = place.file.read_text(errors="replace").splitlines()
+            return lines[place.line - 1] if place.line <= len(lines) else ""
         return ""
 
     def _named(self, file: str) -> Source | None:
@@ -181,7 +374,8 @@ def _word(source: Source, word: str, start: Any, end: Any) -> tuple[int, int] | 
     for number in range(start.line, min(end.line, len(lines) - 1) + 1):
         offset = start.column if number == start.line else 0
         upto = end.column if number == end.line and end.line > start.line else None
-        found = [m.start() + offset for m in pattern.finditer(lines[number][offset:upto])]
+        text = _COMMENT.sub("", lines[number])
+        found = [m.start() + offset for m in pattern.finditer(text[offset:upto])]
         if found:
             return number + 1, found[-1] + 1
     return None
@@ -194,5 +388,12 @@ def as_source(settings: Mapping[str, Any]) -> Source:
 
 
 def _flow(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()
+    text: str = yaml.safe_dump(_plain(value), default_flow_style=True, width=10_000).strip()
     return text.removesuffix("...").strip()
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of numpy, which settings given in Python may be, as those of Python."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value

@@ -316,3 +316,11 @@ def manyscale_quantities() -> list[ms.Quantity]:
         ms.Quantity("line_source", "mol/(m s)", "amount per time and length of a line"),
         ms.Quantity("exchange_response", "s/m2", "change of concentration per line source"),
     ]
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer what can be checked of the lines before a run."""
+    from manyscale_plugins.mass_diffusion import checks
+
+    return [checks.lines_and_places]

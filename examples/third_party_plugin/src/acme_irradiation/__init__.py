@@ -1,5 +1,6 @@
 """Diffusivity of a crystal under irradiation."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 import manyscale as ms
@@ -66,6 +67,26 @@ class IrradiatedProperties(ms.ScaleModel):
         return ms.Scales(length=ms.Scale(self.jump_length, self.jump_length))
 
 
+@ms.check("ACME01", "warning")
+def unused_displacement_rate(graph: ms.Graph) -> Iterator[ms.Finding]:
+    """A displacement rate is given that nothing uses.
+
+    Where `irradiation_in` is connected, the rate that arrives there counts, and the setting
+    `displacement_rate` does nothing. Whoever changes it will wonder why the result stays.
+
+    Leave out the setting, or the conduit to `irradiation_in`.
+    """
+    for instance, node in graph.instances.items():
+        given = graph.values(instance).get("displacement_rate")
+        links = graph.into(node, "irradiation_in")
+        if node.contract is IrradiatedProperties and given and links:
+            yield ms.Finding(
+                ("settings", given[0]),
+                f"{instance} takes the displacement rate that {links[0].sender.name} sends;"
+                " this value is not used.",
+            )
+
+
 @ms.hookimpl
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer the model."""
@@ -76,3 +97,9 @@ def manyscale_models() -> list[type[ms.ScaleModel]]:
 def manyscale_quantities() -> list[ms.Quantity]:
     """Name what an irradiation is measured by."""
     return [ms.Quantity("displacement_rate", "1/s", "displacements per atom and time")]
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer what can be checked of a coupling with this model."""
+    return [unused_displacement_rate]
