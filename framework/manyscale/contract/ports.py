@@ -32,7 +32,8 @@ class Port:
         the checks follow it along the conduits, no host resolves it yet.
     axes, unit, mesh
         How the fields of a `like` port differ from their origin: `axes={"x": "y=cells"}` puts
-        the axis y where x was, `axes={"*": ""}` says that all lengths are others, `unit` and `mesh` take the place of those that came.
+        the axis y where x was, `axes={"*": ""}` says that all lengths are others; `unit` and
+        `mesh` take the place of those that came.
     fields
         Declared fields by name.
     """

@@ -108,6 +108,7 @@ class _Hosted:
         self.recorder: Recorder | None = None
         self._overlay: Settings | None = None
         self._configured: ScaleModel | None = None
+        self._begun = False
         self._last_time: dict[str, float] = {}
         self._samples = any(port.overlay for port in model.ports.values())
         self._loops = any(port.operator in ("o_i", "s") for port in model.ports.values())
@@ -171,14 +172,25 @@ class _Hosted:
     def _begin(self) -> ScaleModel | None:
         self.plug.does("waiting to begin", None)
         if not self.instance.reuse_instance():
+            self._keep_old_record()
             self.plug.ranks.tell(None)
             return None
+        self._begun = True
         resumed = self._resume() if self.instance.resuming() else None
         self.instance.should_init()  # asked because it must be; the snapshot says the same
         model = self._with_settings()
         values = {name: getattr(model, name) for name in model.settings()}
         self.plug.ranks.tell({"settings": values, "resumed": resumed})
         return model
+
+    def _keep_old_record(self) -> None:
+        """Take over the record of an instance that had nothing left to do when it was saved."""
+        manager = self.instance._snapshot_manager
+        if self._begun or self.recorder is None or not manager.resuming_from_final():
+            return
+        seal = manager.load_snapshot().data
+        refuse_other(seal, self.plug.ranks.view.size)
+        self.recorder.take_over(Path(seal["record"]))
 
     def _with_settings(self) -> ScaleModel:
         overlay = self.instance._settings_manager.overlay
