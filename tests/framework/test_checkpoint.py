@@ -123,6 +123,19 @@ def test_a_damaged_snapshot_is_passed_over(pipe, tmp_path):
     assert snapshots.newest(run) != newest
 
 
+def test_a_set_that_was_cut_off_is_passed_over(pipe, tmp_path):
+    _, whole = pipe
+    good = snapshots.newest(whole)
+    text = good.read_text()
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    (folder / "snapshot_1.ymmsl").write_text(text)
+    lines = text.splitlines(keepends=True)
+    for number, cut in enumerate(["", text[:40], "".join(lines[:-1]), text[:-3]], 2):
+        (folder / f"snapshot_{number}.ymmsl").write_text(cut)
+    assert snapshots.newest(tmp_path).name == "snapshot_1.ymmsl"
+
+
 def test_a_run_without_snapshots_says_so(tmp_path):
     with pytest.raises(ms.Refused, match=r"no snapshot to go on from.*`checkpoints:`"):
         snapshots.newest(tmp_path)

@@ -12,6 +12,8 @@ from manyscale.contract.refusal import Refused
 from manyscale.hosting.checkpoint import refuse_damaged
 
 KEPT = 2
+# instances that had not begun stand in the table with no wall-clock time, and have no path
+_ROW = re.compile(r"^ +\S+ +\S+ +(?!0 )\S+ +(?:Intermediate|Final)$", re.MULTILINE)
 _NUMBERED = re.compile(r"(.*)_(\d+)\.(?:pack|nc|\d+\.state|\d+\.engine)")
 
 
@@ -39,8 +41,18 @@ def newest(run: Path) -> Path:
 
 
 def packs(path: Path) -> list[Path]:
-    """Return the snapshots of the instances that a set names."""
-    named = yaml.safe_load(path.read_text(encoding="utf-8")).get("resume") or {}
+    """Return the snapshots of the instances that a set names.
+
+    Raises `Refused` for a set of which a part is missing, because the run was killed meanwhile.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        named = dict(yaml.safe_load(text)["resume"])
+    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+        raise Refused(f"{path} is not whole.") from None
+    # MUSCLE3 writes the file in place, its table of instances before their paths
+    if len(named) != len(_ROW.findall(text)) or not text.endswith("\n"):
+        raise Refused(f"{path} is not whole.")
     return [Path(pack) for pack in named.values()]
 
 
@@ -62,7 +74,7 @@ def prune(run: Path, keep: int = KEPT) -> None:
         return
     needed: dict[Path, int] = {}
     for path in kept:
-        with contextlib.suppress(OSError, yaml.YAMLError, AttributeError):
+        with contextlib.suppress(OSError, Refused):
             for pack in packs(path):
                 number = _number(pack)
                 folder = pack.parent
