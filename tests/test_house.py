@@ -16,7 +16,7 @@ SPECS = sorted(p.parent for p in (ROOT / "coupling_specs").glob("*/model.ymmsl")
 ARROWS = {
     "contract": set(),
     "registry": {"contract"},
-    "bridges": {"contract", "registry"},
+    "bridges": {"contract", "registry", "testing"},
     "coupling": {"contract", "registry"},
     "drawing": {"contract", "registry", "coupling"},
     "results": {"contract"},

@@ -34,7 +34,6 @@ class GenericDoor(Door):
     ) -> None:
         super().__init__(model, port, where, store)
         self.fields = carried.setdefault(origin_of(type(model), port), {})
-        self._meshes = (port.mesh,) if port.mesh else ()
 
     def declared(self, values: Mapping[str, Any]) -> dict[str, Field]:
         """Return what can be said of fields, for a record: their units and types."""
@@ -70,6 +69,7 @@ class GenericDoor(Door):
         data: dict[str, Any] = {
             name: [self.port.unit or self.fields[name][0], value] for name, value in values.items()
         }
+        self._meshes = (self.port.mesh,) if self.port.mesh else tuple(geometry)
         outside = self._envelope(envelope, geometry, slot)
         if outside:
             data[ENVELOPE] = outside

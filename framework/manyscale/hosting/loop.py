@@ -119,7 +119,7 @@ class _Instance:
                 f" expected {sorted(p.name for p in ports)}."
             )
         next_time = clock.next if operator == "o_i" else None
-        shown = any(p.mesh or any(f.mesh for f in p.fields.values()) for p in ports)
+        shown = any(p.like or any(f.mesh for f in p.fields.values()) for p in ports)
         geometry = self.model.geometries(state) if shown else {}
         for port in ports:
             name = port.name

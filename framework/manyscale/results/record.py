@@ -164,7 +164,7 @@ class Recorder:
 
 def _axes(name: str, field: Field, value: Any) -> list[Axis]:
     if field.shape is None:
-        return [Axis(f"{name}_{i}", n) for i, n in enumerate(np.shape(value))]
+        return [Axis(f"{name}_{i}") for i in range(np.ndim(value))]
     return list(field.shape)
 
 
@@ -173,7 +173,12 @@ def _is_coordinate(name: str, field: Field) -> bool:
 
 
 def _put(variable: Any, index: tuple[int, ...], value: Any) -> None:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.size:
+        # netCDF reads rows behind the last one written as zeros, not as gaps
+        if all(variable.shape[len(index) :]):
+            first = (0,) * (variable.ndim - len(index))
+            variable[(*index, *first)] = variable.get_fill_value()
+    elif isinstance(value, np.ndarray):
         variable[(*index, *(slice(0, n) for n in value.shape))] = value
     else:
         variable[index] = value

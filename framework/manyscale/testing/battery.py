@@ -137,7 +137,7 @@ def state_survives_packing(model: type[ScaleModel], folder: Path) -> None:
     """
     state = _in_process(model, folder).states["tested"]
     made = model.with_settings(example_of(model).settings)
-    copy = unpack(type(state), pack(state))
+    copy = unpack(type(state), pack(state), getattr(model, "Member", None))
     assert same(state, copy)
     assert made.clock(copy) == made.clock(state)
     if model.Engine is None:
@@ -194,10 +194,12 @@ def _spec(model: type[ScaleModel], folder: Path, ranks: int | None = None) -> Pa
             components[peer] = Component(f"{_PEERS}:caller{suffix}@{reference}", many)
             conduits |= _down(peer, down) | _up(peer, up)
         down, up = ports_of(model, "s", slots=slots), ports_of(model, "o_i", slots=slots)
-        if up:
-            peer = f"callee{suffix}"
+        down = [p for p in down if p.name not in example.unconnected]
+        for timeline in dict.fromkeys(p.timeline for p in up):
+            peer = f"callee{suffix}{timeline and f'_{timeline}'}"
             components[peer] = Component(f"{_PEERS}:callee{suffix}@{reference}", many)
-            conduits |= _down(peer, down) | _up(peer, up)
+            conduits |= _down(peer, [p for p in down if p.timeline == timeline])
+            conduits |= _up(peer, [p for p in up if p.timeline == timeline])
     settings: dict[str, Any] = {f"tested.{n}": v for n, v in example.settings.items()}
     for peer in components.keys() - {"tested"}:
         sizes = components[peer].model.settings()

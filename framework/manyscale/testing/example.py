@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from manyscale.contract.fields import Field
+from manyscale.contract.meshes import Geometry
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
 from manyscale.contract.settings import whole_numbers
@@ -22,13 +23,17 @@ class Example:
 
     What is left out is made up from the contract: ones of the declared shape, one slot.
     A model whose input must be more than that has a classmethod `example()`, and so has one with
-    generic ports: `fields` says what these are fed.
+    generic ports: `fields` says what these are fed. `geometries` are those of the meshes that
+    these fields, or fields the model receives, live on. `unconnected` names optional ports that
+    these settings do without.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     messages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slots: int = 1
     fields: Mapping[str, Mapping[str, Field]] = field(default_factory=dict)
+    geometries: Mapping[str, Geometry] = field(default_factory=dict)
+    unconnected: frozenset[str] = frozenset()
 
 
 def example_of(model: type[ScaleModel]) -> Example:

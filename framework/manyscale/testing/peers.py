@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
+from manyscale.contract.meshes import Geometry, Mesh
 from manyscale.contract.messages import Clock, Messages, Received, Start
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import F_INIT, O_F, O_I, Port, S
@@ -44,7 +45,9 @@ def callee_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
 
 
 def _callee(model: type[ScaleModel], *, slots: bool) -> type[ScaleModel]:
-    up = {p.name: F_INIT(**_heard(p)) for p in ports_of(model, "o_i", slots=slots)}
+    sent = ports_of(model, "o_i", slots=slots)
+    several = len({p.timeline for p in sent}) > 1  # then each instance of it plays one timeline
+    up = {p.name: F_INIT(optional=several, **_heard(p)) for p in sent}
     down = {p.name: O_F(**_sent(model, p)) for p in ports_of(model, "s", slots=slots)}
     return _made(f"{model.__name__}Callee", (_Callee,), model, {**up, **down})
 
@@ -68,10 +71,21 @@ def _made(
         "__module__": model.__module__,
         "__annotations__": {n: Annotated[int, s.unit, s.text] for n, s in sizes.items()},
         "tested": model,
+        **_meshes(model),
         **dict(ports),
         **{n: s.default for n, s in sizes.items() if not s.required},
     }
     return type(name, bases, body)
+
+
+def _meshes(model: type[ScaleModel]) -> dict[str, Mesh]:
+    """Return the meshes of the model, and those its example has a geometry of."""
+    shapes = example_of(model).geometries
+    made = {
+        n: Mesh("unstructured" if g.kind == "unstructured" else "rectilinear", crs=g.crs)
+        for n, g in shapes.items()
+    }
+    return {**made, **model.meshes}
 
 
 class _Answers(ScaleModel):
@@ -85,6 +99,10 @@ class _Answers(ScaleModel):
             for port in self.ports.values()
             if port.operator == operator
         }
+
+    def geometries(self, state: Any) -> Mapping[str, Geometry]:
+        """Return the meshes of the example."""
+        return example_of(self.tested).geometries
 
 
 class _Caller(_Answers):

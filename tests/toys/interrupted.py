@@ -1,0 +1,44 @@
+"""Kills a launched coupling in its middle and lets it go on from its newest snapshot."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import yaml
+
+from manyscale.launching import snapshots
+from manyscale.launching.local import command, launch
+
+TIME_LIMIT = 120.0
+
+
+def resumed(spec, folder, every, after=3):
+    """Run `spec` with snapshots, kill it after so many, resume; return the finished run."""
+    rules = {"at_end": True, "simulation_time": [{"every": every}]}
+    extra = folder / "checkpoints.ymmsl"
+    extra.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "checkpoints": rules}))
+    first, second = folder / "killed", folder / "resumed"
+    _killed([spec, extra], first, after)
+    second.mkdir()
+    launch([spec, extra, snapshots.newest(first)], second, time_limit=TIME_LIMIT)
+    return second
+
+
+def _killed(files, run, after):
+    run.mkdir()
+    with (run / "output.txt").open("w") as log:
+        manager = subprocess.Popen(
+            command(files, run), stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + TIME_LIMIT
+    while len(snapshots.sets(run)) < after:
+        assert manager.poll() is None, "it ended before it was killed"
+        assert time.monotonic() < deadline, "no snapshot in time"
+        time.sleep(0.001)
+    started = [*psutil.Process(manager.pid).children(recursive=True), psutil.Process(manager.pid)]
+    for process in started:
+        if process.is_running():
+            os.kill(process.pid, signal.SIGKILL)
+    manager.wait()
