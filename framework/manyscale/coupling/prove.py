@@ -31,7 +31,8 @@ from manyscale.coupling.load import (
     with_imports,
 )
 from manyscale.coupling.modules import unreadable_imports
-from manyscale.coupling.source import COMMAND_LINE, Source, Sources, as_source, read
+from manyscale.coupling.reading import as_source, read
+from manyscale.coupling.source import COMMAND_LINE, Source, Sources
 from manyscale.registry import registry
 
 YMMSL_SAYS = "MS199"

@@ -19,7 +19,7 @@ from manyscale.registry.registry import Registry
 # what yaml-language-server understands best; every keyword used is also one of 2020-12
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _LEVELS = ("debug", "info", "warning", "error", "critical")
-_WITH_UNIT = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*[^0-9\s.].*$"
+_WITH_UNIT = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*[^0-9\s.,:;^*_+=~-].*$"
 _NUMBERS: dict[str, Schema] = {"float": {"type": "number"}, "int": {"type": "integer"}}
 _OTHERS: dict[str, Schema] = {"str": {"type": "string"}, "bool": {"type": "boolean"}}
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from manyscale.contract.diagnostics import Finding, check
 from manyscale.contract.refusal import close_to, nearest
-from manyscale.coupling.load import OURS, Spec
+from manyscale.coupling.load import Spec
+from manyscale.coupling.modules import OURS
 
 
 @check("MS201", stage="config")
