@@ -16,6 +16,7 @@ SPECS = sorted(p.parent for p in (ROOT / "coupling_specs").glob("*/model.ymmsl")
 ARROWS = {
     "contract": set(),
     "registry": {"contract"},
+    "bridges": {"contract", "registry"},
     "coupling": {"contract", "registry"},
     "drawing": {"contract", "registry", "coupling"},
     "results": {"contract"},
@@ -34,6 +35,8 @@ ARROWS = {
     },
 }
 NO_NAMES = {"utils", "helpers", "common", "misc"}
+BRIDGES = FRAMEWORK / "bridges"
+BRIDGE_NAMES = sorted(p.parent.name for p in BRIDGES.glob("*/__init__.py"))
 PLUGIN_NAMES = sorted(p.parent.name for p in PLUGINS.glob("*/__init__.py"))
 
 
@@ -75,9 +78,10 @@ def test_only_one_module_touches_an_instance():
 
 def test_a_kernel_knows_no_framework():
     speaking = {"__init__.py", "checks.py"}  # declare models, and what to check of couplings
-    for path in sources(PLUGINS):
+    for path in [*sources(PLUGINS), *sources(BRIDGES)]:
         if path.name not in speaking:
-            assert not [m for m in imports(path) if m.split(".")[0] == "manyscale"], path
+            known = [m for m in imports(path) if m.split(".")[0] == "manyscale"]
+            assert not [m for m in known if not m.startswith("manyscale.bridges")], path
 
 
 def test_a_plugin_knows_only_the_public_names():
@@ -92,6 +96,14 @@ def test_a_plugin_is_complete(name):
         assert (PLUGINS / name / file).is_file(), f"{name} lacks {file}"
     assert (ROOT / f"tests/plugins/test_{name}.py").is_file()
     assert f'{name} = "manyscale_plugins.{name}"' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("name", BRIDGE_NAMES)
+def test_a_bridge_is_complete(name):
+    for file in ("__init__.py", "kernel.py", "README.md"):
+        assert (BRIDGES / name / file).is_file(), f"{name} lacks {file}"
+    assert (ROOT / f"tests/bridges/test_{name}.py").is_file()
+    assert f'{name} = "manyscale.bridges.{name}"' in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)

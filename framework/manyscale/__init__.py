@@ -6,7 +6,6 @@ from manyscale.contract.diagnostics import Check, Finding, check
 from manyscale.contract.distribution import REPLICATED, ROOT, Held, block
 from manyscale.contract.engine import Capabilities, Engine
 from manyscale.contract.fields import Array, Field
-from manyscale.contract.irregular import Irregular
 from manyscale.contract.meshes import Geometry, Mesh, grid
 from manyscale.contract.messages import Clock, Contact, Messages, Received, Start
 from manyscale.contract.model import Citation, ScaleModel
@@ -14,6 +13,7 @@ from manyscale.contract.ports import F_INIT, O_F, O_I, Port, S
 from manyscale.contract.pure import pure
 from manyscale.contract.quantities import Quantity
 from manyscale.contract.random_numbers import random_numbers
+from manyscale.contract.ranks import Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.contract.scales import Scale, Scales
 from manyscale.contract.state import State
@@ -42,13 +42,13 @@ __all__ = [
     "Graph",
     "Gt",
     "Held",
-    "Irregular",
     "Le",
     "Lt",
     "Mesh",
     "Messages",
     "Port",
     "Quantity",
+    "Ranks",
     "Received",
     "Refused",
     "S",

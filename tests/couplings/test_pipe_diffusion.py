@@ -188,6 +188,7 @@ def test_a_refusal_in_a_launched_run_is_one_sentence(tmp_path):
     command = [sys.executable, "-m", "manyscale.cli", "run", SPEC, "--set", "pipe.cell_size=2e-8"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, cwd=tmp_path)
     assert done.returncode == 1
-    *victims, sentence = done.stderr.strip().splitlines()
-    assert "the cells of the bulk are 1.25e-08 m wide" in sentence
-    assert not victims
+    *victims, cause = done.stderr.strip().splitlines()
+    assert "the cells of the bulk are 1.25e-08 m wide" in cause
+    assert len(victims) <= 1
+    assert all(line.startswith("manyscale: Ended because of it: ") for line in victims)

@@ -9,7 +9,10 @@ import pytest
 import manyscale as ms
 from manyscale import Clock, Field
 from manyscale.hosting.door import Envelope, Wire
-from manyscale.hosting.loop import Mark, Memory, Plug, Receive, Record, Send, drive, seed_of
+from manyscale.hosting.effects import Mark, Receive, Record, Send
+from manyscale.hosting.loop import drive
+from manyscale.hosting.memory import Memory
+from manyscale.hosting.plug import Plug, seed_of
 from manyscale.testing import Component, run_in_process, write_spec
 
 

@@ -1,6 +1,7 @@
 """Eigenbases, time schemes, conservation and refusals of the bulk alone."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -140,6 +141,32 @@ def test_line_source_raises_the_mass_and_the_line_cell_by_its_response(scheme):
         np.testing.assert_allclose(seen, now, rtol=1e-12, atol=1e-12 * now.max())
         added += 0.15 * q.sum() * axis.size
     assert model.o_f(state)["field_out"]["mass"] == pytest.approx(added, rel=1e-13)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 7])  # of seven, two hold none of the five modes
+@pytest.mark.parametrize("bc_x", BOUNDARIES)
+def test_blocks_of_modes_add_up_to_the_same_bits(bc_x, processes):
+    faces = ((bc_x, 5), ("fixed_both", 6), ("fixed_left", 7))
+    box = tuple(modes.Axis(boundary, cells, cells * 1e-9) for boundary, cells in faces)
+    threads = lines.place(np.array([[1, 2], [3, 4]]), box)
+    rng = np.random.default_rng(5)
+    amounts, before = rng.random((2, 5, 6, 7))
+    sources = tuple(rng.random((2, 2, 7)))
+    scheme = (kernel.BDF2, kernel.BDF2)
+
+    def step(held):
+        args = (amounts[held], before[held], sources, threads, box, scheme, 1e-18, 0.1, held)
+        new, rows = kernel.advance(*args)
+        faces = kernel.inflow_rows(new, box, held)
+        answer = kernel.response_rows(threads, box, kernel.BDF2, 1e-18, 0.1, held)
+        return new, rows, faces, answer, kernel.start(box, np.ones(7), held)
+
+    edges = [round(5 * n / processes) for n in range(processes + 1)]
+    blocks = [step(slice(*edge)) for edge in pairwise(edges)]
+    whole = step(kernel.ALL)
+    for part, alone in zip(zip(*blocks, strict=True), whole, strict=True):
+        np.testing.assert_array_equal(np.concatenate(part), alone)
+    assert kernel.inflow(whole[2], box, 1e-18) != 0.0
 
 
 def test_diffusivity_received_goes_before_the_setting():

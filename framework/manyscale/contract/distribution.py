@@ -1,4 +1,4 @@
-"""How the ranks of one component hold a field: declared only, every host has one rank today."""
+"""How the ranks of one component hold a field: on the root, on all, or in blocks."""
 
 from __future__ import annotations
 

@@ -1,19 +1,27 @@
-"""Engines: solver libraries that keep their own state behind a scale model.
-
-Declared here, so that contracts and their serialised form have a place for them; no host opens
-an engine yet.
-"""
+"""Engines: solver libraries that keep their own state behind a scale model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can do beyond running once: stands in its contract."""
+    """What a model can do beyond running once: stands in its contract.
+
+    Attributes
+    ----------
+    rewind
+        Can begin a window again from the State it began with: implicit coupling, rejected steps.
+    migrate
+        Its State can go on in another process.
+    restart
+        What a resumed run is, compared with one that was never interrupted.
+    parallel
+        What more than one core is used with.
+    """
 
     rewind: bool = True
     migrate: bool = True
@@ -21,17 +29,23 @@ class Capabilities:
     parallel: Literal["none", "threads", "mpi"] = "none"
 
 
-class Engine(Protocol):
-    """A library with a state of its own, which a host would open, save, load and close."""
+class Engine:
+    """A library with a state of its own: the host opens, saves, loads and closes it.
 
-    def open(self, settings: Any, resources: Any) -> None:
-        """Start the library for a model with these settings."""
+    A model declares `class Engine(ms.Engine)`; its operators find the open one as `self.engine`.
+    A pass with other settings gets an engine opened anew.
+    """
+
+    def open(self, model: Any) -> None:
+        """Start the library for a model with its settings and ranks."""
 
     def save(self, path: Path) -> None:
         """Write the library's state to a file."""
+        raise NotImplementedError(f"{type(self).__qualname__} cannot be saved")
 
     def load(self, path: Path) -> None:
-        """Read the library's state back."""
+        """Read the library's state back into an open engine."""
+        raise NotImplementedError(f"{type(self).__qualname__} cannot be loaded")
 
     def close(self) -> None:
         """Release everything; called on every exit."""

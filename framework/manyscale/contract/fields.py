@@ -65,6 +65,10 @@ class Field:
             raise TypeError("Only a scalar field may be a str.")
         if bool(self.mesh) != bool(self.location):
             raise TypeError("A field on a mesh names both `mesh` and `location`.")
+        if self.held.how == "block" and self.held.axis not in [a.name for a in self.shape or ()]:
+            raise TypeError(
+                f"A field in blocks along {self.held.axis!r} has no such axis in {self.axes!r}."
+            )
 
     @cached_property
     def shape(self) -> tuple[Axis, ...] | None:

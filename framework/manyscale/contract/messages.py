@@ -14,11 +14,16 @@ Messages = Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 
 
 _NO_MESHES: Mapping[str, Geometry] = {}
+_NO_UNITS: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)
 class Contact:
-    """One message as an operator sees it: `received.wall.temperature`, `received.wall.time`."""
+    """One message as an operator sees it: `received.wall.temperature`, `received.wall.time`.
+
+    On a generic port (`like`) fields come as they were sent; `units` says in which units, and
+    `extensive` which of them are totals rather than means.
+    """
 
     time: float
     next_time: float | None
@@ -26,6 +31,8 @@ class Contact:
     window: int | None = None
     iteration: int = 0
     meshes: Mapping[str, Geometry] = field(default_factory=lambda: _NO_MESHES)
+    units: Mapping[str, str] = field(default_factory=lambda: _NO_UNITS)
+    extensive: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
         if name == "fields":  # copying and unpickling ask before it is there

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
-from manyscale.contract.engine import Capabilities
+from manyscale.contract.engine import Capabilities, Engine
 from manyscale.contract.fields import Field
 from manyscale.contract.meshes import Geometry, Mesh
 from manyscale.contract.messages import Clock, Messages, Received, Start
 from manyscale.contract.ports import Port
+from manyscale.contract.ranks import ALONE, Ranks
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.scales import Scales
 from manyscale.contract.settings import Setting, declared_settings
@@ -23,8 +24,8 @@ OPERATOR_NAMES = frozenset(
 )
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
-    "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "record",
-    "run_seed",
+    "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "ranks",
+    "engine", "run", "record", "run_seed",
 }  # fmt: skip
 
 
@@ -56,10 +57,17 @@ class ScaleModel:
     capabilities: ClassVar[Capabilities] = Capabilities()
     extra: ClassVar[str] = ""
     """Extra of the model's distribution that brings the solver library it needs."""
+    ranks: ClassVar[Ranks] = ALONE
+    """The ranks it runs on; the host sets it on the model it hands to the operators."""
     ports: ClassVar[Mapping[str, Port]] = {}
     meshes: ClassVar[Mapping[str, Mesh]] = {}
     State: ClassVar[type]
-    Engine: ClassVar[type | None] = None
+    Engine: ClassVar[type[Engine] | None] = None
+    engine: ClassVar[Any] = None
+    """The open engine of a model that has one; the host sets it beside `ranks`."""
+    run: ClassVar[Callable[[Any], None] | None] = None
+    """The escape hatch: a static method that takes the libmuscle Instance and owns its loop.
+    Ports and settings are declared as ever; other hosts, restart and rewinding are given up."""
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name") or _snake(cls.__name__)

@@ -32,7 +32,8 @@ class Port:
         the checks follow it along the conduits, no host resolves it yet.
     axes, unit, mesh
         How the fields of a `like` port differ from their origin: `axes={"x": "y=cells"}` puts
-        the axis y where x was, `unit` and `mesh` take the place of those that came.
+        the axis y where x was, `axes={"*": ""}` says that all lengths are others; `unit` and
+        `mesh` take the place of those that came.
     fields
         Declared fields by name.
     """
@@ -89,7 +90,11 @@ class Port:
     def _changed(self, field: Field) -> Field:
         axes = field.axes
         if field.shape is not None:
-            axes = " ".join(self.axes.get(axis.name, _spelled(axis)) for axis in field.shape)
+            resized = "*" in self.axes
+            axes = " ".join(
+                self.axes.get(axis.name, axis.name if resized else _spelled(axis))
+                for axis in field.shape
+            )
         location = field.location or "cell" if self.mesh else field.location
         return replace(
             field,

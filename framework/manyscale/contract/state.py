@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, dataclass_transform
 
@@ -58,11 +58,12 @@ def pack(state: Any) -> bytes:
 
     Raises `TypeError` naming a field that holds anything else.
     """
-    packed = {name: _packed(name, value) for name, value in fields_of(state).items()}
+    packed = {name: packed_value(name, value) for name, value in fields_of(state).items()}
     return bytes(msgpack.packb(packed))
 
 
-def _packed(name: str, value: Any) -> Any:
+def packed_value(name: str, value: Any) -> Any:
+    """Return one value of a State as msgpack carries it."""
     if isinstance(value, (np.ndarray, np.generic)):
         if value.dtype.hasobject:
             raise TypeError(f"State.{name} is an array of Python objects; use numbers.")
@@ -82,22 +83,32 @@ def _packed(name: str, value: Any) -> Any:
     )
 
 
-def unpack(cls: Any, data: bytes, member: Any = None) -> Any:
+def unpack(
+    cls: Any,
+    data: bytes,
+    member: Any = None,
+    migrate: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+) -> Any:
     """Read `pack`'s bytes back into the State class `cls` (`member`: class of its mappings).
 
-    Raises `Refused` naming both lists if the fields changed meanwhile.
+    `migrate` turns the fields of an older version into today's. Raises `Refused` naming both
+    lists if the fields are others.
     """
     raw = msgpack.unpackb(data, strict_map_key=False)
+    fields: Mapping[str, Any] = {name: unpacked_value(v, member) for name, v in raw.items()}
+    if migrate is not None:
+        fields = migrate(dict(fields))
     names = [f.name for f in dataclasses.fields(cls)]
-    if sorted(raw) != sorted(names):
+    if sorted(fields) != sorted(names):
         raise Refused(
-            f"The snapshot holds {sorted(raw)}, {cls.__qualname__} needs {sorted(names)};"
+            f"The snapshot holds {sorted(fields)}, {cls.__qualname__} needs {sorted(names)};"
             " write a `migrate` for it or start anew."
         )
-    return cls(**{name: _unpacked(value, member) for name, value in raw.items()})
+    return cls(**fields)
 
 
-def _unpacked(value: Any, member: Any) -> Any:
+def unpacked_value(value: Any, member: Any = None) -> Any:
+    """Return one value of a State from what `packed_value` made of it."""
     if not isinstance(value, dict):
         return value
     if "members" in value:

@@ -57,6 +57,7 @@ class Door:
         self.port, self.where = port, where
         self._fields = tuple(port.fields.items())
         self._settings = whole_numbers(vars(model))
+        self._extensive = [name for name, field in self._fields if field.extensive]
         self._meshes = tuple(dict.fromkeys(f.mesh for f in port.fields.values() if f.mesh))
         store = GeometryStore() if store is None else store
         self._shown, self._known = store.shown, store.known
@@ -109,6 +110,8 @@ class Door:
         outside: dict[str, Any] = {}
         if envelope.window is not None:
             outside["window"], outside["iteration"] = envelope
+        if self._extensive:
+            outside["extensive"] = self._extensive
         for mesh in self._meshes:
             if mesh not in geometry:
                 raise Refused(f"{self.where}: `geometries` gives no mesh {mesh!r}.")

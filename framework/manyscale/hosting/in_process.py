@@ -21,8 +21,10 @@ from manyscale.coupling.load import Coupling
 from manyscale.coupling.prove import prove
 from manyscale.coupling.settings import lookup
 from manyscale.hosting.door import Wire
-from manyscale.hosting.loop import Effect, Mark, Plug, Receive, Record, Send, drive
+from manyscale.hosting.effects import Effect, Mark, Receive, Record, Send
+from manyscale.hosting.loop import drive
 from manyscale.hosting.mailbox import Mailbox, Queues
+from manyscale.hosting.plug import Plug
 from manyscale.registry.catalog import FRAMEWORK_SETTINGS
 from manyscale.results.record import STORE, Recorder
 
@@ -114,6 +116,11 @@ class Network:
                     f"Component {component.name} runs the program {component.program}, which is no"
                     " scale model of this framework; start the coupling with muscle_manager."
                 )
+            if component.contract.run is not None:
+                raise Refused(
+                    f"Component {component.name} owns its loop (`run`) and needs MUSCLE3; start the"
+                    " coupling with `manyscale run`."
+                )
             self._members[component.name] = [
                 _Node(name, component.name, coupling.models[name], self._queues)
                 for name in component.instances
@@ -141,6 +148,7 @@ class Network:
                 raise Refused(f"Deadlock in {self._coupling.name}: {'; '.join(stuck)}.")
         finally:
             for node in self._nodes:
+                node.loop.close()
                 if node.recorder is not None:
                     node.recorder.close()
         return Outcome(
@@ -156,7 +164,7 @@ class Network:
             answer: Any = None
             effect = node.effect
             if isinstance(effect, Receive):
-                node.plug.doing = f"receiving {effect.port}"
+                node.plug.does(f"receiving {effect.port}", node.plug.at)
                 answer = self._receive(node, effect)
                 if answer is None:
                     return moved
@@ -167,7 +175,7 @@ class Network:
             elif isinstance(effect, Mark):
                 _mark(node, effect)
             else:
-                node.plug.doing = "waiting to begin"
+                node.plug.does("waiting to begin", None)
                 begun = node.mailbox.begin()
                 if begun is None:
                     return moved
@@ -215,7 +223,7 @@ class Network:
     def _keep(self, node: _Node, effect: Record) -> None:
         self._recorded[f"{node.name}.{effect.port}"].append(Shown(effect.time, effect.messages))
         if node.recorder is not None and effect.port in node.recorder.ports:
-            node.recorder.take(effect.port, effect.time, effect.messages)
+            node.recorder.take(effect.port, effect.time, effect.messages, effect.fields)
 
     def _plan_recording(self, node: _Node) -> None:
         own = self._settings(node, FRAMEWORK_SETTINGS, {})

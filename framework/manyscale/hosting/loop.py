@@ -6,162 +6,61 @@ send, record, mark. Hosts only perform these effects, so every host behaves the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from manyscale.contract.fields import Field
 from manyscale.contract.messages import Clock, Contact, Received, Start
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import OPERATORS, Port
 from manyscale.contract.refusal import Refused
 from manyscale.contract.state import freeze
 from manyscale.hosting.door import Door, Envelope, GeometryStore, Wire
+from manyscale.hosting.effects import Begin, Effect, Loop, Mark, Receive, Record, Send
+from manyscale.hosting.generic_door import GenericDoor
+from manyscale.hosting.memory import NO_WINDOW, Memory, Progress, Tries
+from manyscale.hosting.plug import Plug, seed_of
 
-
-@dataclass
-class Plug:
-    """How an instance stands in its coupling, and what it is doing (for messages)."""
-
-    instance: str
-    lengths: Mapping[str, int | None]
-    """Connected ports; None for a scalar port, else the number of slots."""
-    run_seed: int = 0
-    recorded: frozenset[str] = frozenset()
-    read_only: bool = False
-    turns: bool = False
-    """Whether this model goes through turns of a loop, not only through passes."""
-    doing: str = "starting"
-    at: float | None = None
-    geometry: dict[str, GeometryStore] = field(default_factory=dict)
-    """What the doors of each port have shown and know: outlives a change of settings."""
-
-    def position(self) -> str:
-        """Return what the instance is doing, and at which simulated time."""
-        return self.doing if self.at is None else f"{self.doing} at t = {self.at:g} s"
-
-
-@dataclass(slots=True)
-class Begin:
-    """Effect: begin a pass. Answered by the model with this pass's settings, or None."""
-
-
-@dataclass(slots=True)
-class Receive:
-    """Effect: receive one message. Answered by a Wire."""
-
-    port: str
-    slot: int | None
-
-
-@dataclass(slots=True)
-class Send:
-    """Effect: send one message."""
-
-    port: str
-    slot: int | None
-    wire: Wire
-
-
-@dataclass(slots=True)
-class Record:
-    """Effect: keep what a port shows; one mapping of values per slot."""
-
-    port: str
-    time: float
-    messages: list[dict[str, Any]]
-
-
-@dataclass(slots=True)
-class Mark:
-    """Effect: the State is whole: after every s, and (final) after O_F."""
-
-    now: float
-    state: Any
-    final: bool
-
-
-class Ended(Refused):
-    """A neighbour was gone too early: rarely the first cause of a failure."""
-
-
-def ended_early(instance: str, port: str, last_time: float | None) -> str:
-    """Return the sentence for a port that was closed while a turn was wanted."""
-    when = "before it sent anything" if last_time is None else f"after t = {last_time:g} s"
-    return (
-        f"{instance}.{port}: the sender ended {when} and this model goes on;"
-        " let both end at the same time, or put a time bridge between."
-    )
-
-
-Effect = Begin | Receive | Send | Record | Mark
-Loop = Generator[Effect, Any, None]
 _BEGIN = Begin()
-_NO_WINDOW = Envelope()
-
-
-def seed_of(*parts: Any) -> int:
-    """Return a seed below 2**63 that depends on all parts and on nothing else."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
-
-
-@dataclass
-class Memory:
-    """What an instance keeps between passes: a committed and a trial State.
-
-    A growing window commits the trial. A new iteration of a window begins from the committed
-    State again; a further pass of the same iteration (a model called several times within
-    one) goes on from the trial.
-    """
-
-    committed: Any = None
-    trial: Any = None
-    envelope: Envelope = field(default_factory=Envelope)
-
-    def kept(self, envelope: Envelope, instance: str) -> Any:
-        """Return the State a pass with this envelope begins with."""
-        before, window = self.envelope.window, envelope.window
-        self_again = envelope == self.envelope
-        self.envelope = envelope
-        if window is None or before is None or window > before:
-            self.committed = self.trial
-        elif window < before:
-            raise Refused(f"{instance}: window {window} was asked for after window {before}.")
-        elif self_again:
-            return self.trial
-        return self.committed
-
-
-class _Tries:
-    """Counts how often a window was tried, for owners that do not count themselves."""
-
-    def __init__(self) -> None:
-        self._window: int | None = None
-        self._count = 0
-
-    def next(self, clock: Clock) -> Envelope:
-        """Return what the messages of this turn carry."""
-        self._count = self._count + 1 if clock.window == self._window else 0
-        self._window = clock.window
-        count = self._count if clock.iteration is None else clock.iteration
-        return Envelope(clock.window, count)
 
 
 class _Instance:
     """A model in its plug, with the doors of its ports."""
 
     def __init__(self, model: ScaleModel, plug: Plug) -> None:
+        object.__setattr__(model, "ranks", plug.ranks.view)
+        self.engine = None if model.Engine is None else model.Engine()
+        if self.engine is not None:
+            plug.does("opening its engine", None)
+            object.__setattr__(model, "engine", self.engine)
+            self.engine.open(model)
+        plug.engine = self.engine
         self.model, self.plug = model, plug
-        self.doors = {
-            n: Door(model, p, f"{plug.instance}.{n}", plug.geometry.setdefault(n, GeometryStore()))
-            for n, p in model.ports.items()
-        }
+        self.doors = {name: self._door(port) for name, port in model.ports.items()}
         self.seed = seed_of(plug.run_seed, plug.instance)
         self.by_operator: dict[str, list[Port]] = {
             operator: [p for p in model.ports.values() if p.operator == operator]
             for operator in OPERATORS
         }
         self._due: dict[tuple[str, str], list[Port]] = {}
+
+    def _door(self, port: Port) -> Door:
+        where = f"{self.plug.instance}.{port.name}"
+        store = self.plug.geometry.setdefault(port.name, GeometryStore())
+        if port.like:
+            return GenericDoor(self.model, port, where, store, self.plug.carried)
+        return Door(self.model, port, where, store)
+
+    def load(self, path: Path | None) -> None:
+        """Give the engine the state it was saved with."""
+        if self.engine is not None and path is not None:
+            self.engine.load(path)
+
+    def close(self) -> None:
+        """Release the engine."""
+        if self.engine is not None:
+            self.engine.close()
 
     def slots(self, port: str) -> list[int | None]:
         length = self.plug.lengths[port]
@@ -189,16 +88,21 @@ class _Instance:
                     )
                 got[name] = None
                 continue
-            door = self.doors[name]
-            contacts = []
-            for slot in self.slots(name):
-                wire = yield Receive(name, slot)
-                try:
-                    contacts.append(door.from_wire(wire))
-                except Refused as exc:
-                    raise exc if slot is None else Refused(f"{exc} (slot {slot})") from None
+            contacts = (yield from self._contacts(port)) if self.plug.ranks.root else []
+            contacts = self.plug.ranks.spread(port, contacts)
             got[name] = contacts if port.slots else contacts[0]
         return Received(got)
+
+    def _contacts(self, port: Port) -> Generator[Effect, Any, list[Contact | None]]:
+        door = self.doors[port.name]
+        contacts = []
+        for slot in self.slots(port.name):
+            wire = yield Receive(port.name, slot)
+            try:
+                contacts.append(door.from_wire(wire))
+            except Refused as exc:
+                raise exc if slot is None else Refused(f"{exc} (slot {slot})") from None
+        return contacts
 
     def send(
         self,
@@ -215,7 +119,7 @@ class _Instance:
                 f" expected {sorted(p.name for p in ports)}."
             )
         next_time = clock.next if operator == "o_i" else None
-        shown = any(f.mesh for port in ports for f in port.fields.values())
+        shown = any(p.mesh or any(f.mesh for f in p.fields.values()) for p in ports)
         geometry = self.model.geometries(state) if shown else {}
         for port in ports:
             name = port.name
@@ -223,14 +127,28 @@ class _Instance:
             if not (connected or recorded):
                 continue
             door = self.doors[name]
-            parts = self._parts(port, messages[name])
-            values = [door.checked(part, clock.now) for part in parts]
+            values = self.checked(port, messages[name], clock.now)
+            if values is None:
+                continue
             if recorded:
-                yield Record(name, clock.now, values)
+                yield Record(name, clock.now, values, self.described(port, values))
             if connected:
                 for slot, one in zip(self.slots(name), values, strict=True):
                     data = door.to_wire(one, envelope, geometry, slot)
                     yield Send(name, slot, Wire(float(clock.now), next_time, data))
+
+    def checked(self, port: Port, message: Any, now: float) -> list[dict[str, Any]] | None:
+        """Return the checked values of every slot on the root rank, None on the others."""
+        parts = self.plug.ranks.collect(port, self._parts(port, message))
+        door = self.doors[port.name]
+        return None if parts is None else [door.checked(part, now) for part in parts]
+
+    def described(self, port: Port, values: list[dict[str, Any]]) -> Mapping[str, Field]:
+        """Return what is known of the fields of a port: declared, or as they came."""
+        door = self.doors[port.name]
+        if isinstance(door, GenericDoor) and values:
+            return door.declared(values[0])
+        return port.fields
 
     def _parts(self, port: Port, message: Any) -> list[Any]:
         if not port.slots:
@@ -248,41 +166,68 @@ def drive(plug: Plug) -> Loop:
     """Run the reuse loop; the host answers every yielded effect."""
     memory = Memory()
     unit: _Instance | None = None
-    while (model := (yield _BEGIN)) is not None:
-        if unit is None or unit.model is not model:
-            unit = _Instance(model, plug)
-        yield from _one_pass(unit, memory)
+    try:
+        while (model := (yield _BEGIN)) is not None:
+            if unit is None or unit.model is not model:
+                if unit is not None:
+                    unit.close()
+                unit = _Instance(model, plug)
+            progress, plug.resumed = plug.resumed, None
+            if progress is not None:
+                memory = progress.memory
+                unit.load(progress.engine)
+            if progress is None or progress.state is None:
+                progress = yield from _first_state(unit, memory)
+            yield from _turns(unit, progress)
+    finally:
+        if unit is not None:
+            unit.close()
 
 
-def _one_pass(unit: _Instance, memory: Memory) -> Loop:
+def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Progress]:
+    """Receive what a pass begins with and initialise."""
     model, plug = unit.model, unit.plug
     keep = freeze if plug.read_only else _as_it_is
-    plug.doing, plug.at = "receiving on F_INIT", None
+    plug.does("receiving on F_INIT", None)
     received = yield from unit.receive("f_init")
     time, envelope = _newest(received)
     slots = {n: k for n, k in plug.lengths.items() if k is not None}
+    if not model.capabilities.rewind and memory.repeats(envelope):
+        raise Refused(
+            f"{plug.instance}: window {envelope.window} was asked for again, and {model.name}"
+            " cannot go back (capabilities: rewind=False); couple it without iteration."
+        )
     kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
-    plug.doing, plug.at = "f_init", time
+    plug.does("f_init", time)
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
-    tries = _Tries()
+    return Progress(state, time, memory, envelope, NO_WINDOW)
+
+
+def _turns(unit: _Instance, begun: Progress) -> Loop:
+    """Go through the turns of a pass from where it stands, and answer."""
+    model, plug, memory, envelope = unit.model, unit.plug, begun.memory, begun.envelope
+    keep = freeze if plug.read_only else _as_it_is
+    state, tries = begun.state, Tries(begun.tries)
     while (clock := model.clock(state)).to is not None:
         clock.resolvable(plug.instance)
         turn = envelope if clock.window is None else tries.next(clock)
-        plug.doing, plug.at, plug.turns = "o_i", clock.now, True
+        plug.turns = True
+        plug.does("o_i", clock.now)
         yield from unit.send("o_i", model.o_i(state), clock, turn, state)
         received = yield from unit.receive("s", clock.timeline)
         _refuse_out_of_step(plug.instance, clock, received)
-        plug.doing = "s"
+        plug.does("s", clock.now)
         state = keep(model.s(state, received))
         now = model.clock(state).now
         if now != clock.to and not clock.open:
             raise Refused(f"{plug.instance}: s landed at {now!r} s, promised {clock.to!r} s.")
-        yield Mark(now, state, False)
-    plug.doing, plug.at = "o_f", clock.now
+        yield Mark(now, state, False, Progress(state, now, memory, envelope, tries.last))
+    plug.does("o_f", clock.now)
     yield from _last_record(unit, state, clock)
     yield from unit.send("o_f", model.o_f(state), clock, envelope, state)
     memory.trial = state if model.keeps_state else None
-    yield Mark(clock.now, state, True)
+    between = Progress(None, clock.now, memory, envelope, NO_WINDOW)
+    yield Mark(clock.now, state, True, between)
 
 
 def _as_it_is(state: Any) -> Any:
@@ -297,14 +242,14 @@ def _last_record(unit: _Instance, state: Any, clock: Clock) -> Loop:
     messages = unit.model.o_i(state)
     for port in wanted:
         if port.name in messages:
-            parts = unit._parts(port, messages[port.name])
-            values = [unit.doors[port.name].checked(part, clock.now) for part in parts]
-            yield Record(port.name, clock.now, values)
+            values = unit.checked(port, messages[port.name], clock.now)
+            if values is not None:
+                yield Record(port.name, clock.now, values, unit.described(port, values))
 
 
 def _newest(received: Received) -> tuple[float, Envelope]:
     """Return the newest time stamp and window that arrived; what never came does not count."""
-    time, envelope = float("-inf"), _NO_WINDOW
+    time, envelope = float("-inf"), NO_WINDOW
     for contact in _contacts(received):
         time = max(time, contact.time)
         if contact.window is not None:

@@ -17,7 +17,8 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.refusal import Refused
 from manyscale.coupling.graph import SETTINGS_IN
 from manyscale.hosting.door import Wire
-from manyscale.hosting.loop import Ended, Send, ended_early
+from manyscale.hosting.effects import Send
+from manyscale.hosting.plug import Ended, ended_early
 
 Iteration = tuple[int, ...]
 Key = tuple[str, int | None]

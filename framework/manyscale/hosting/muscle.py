@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,52 +16,83 @@ from ymmsl.v0_2 import Operator, Settings
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
-from manyscale.hosting import telemetry
-from manyscale.hosting.door import Wire
-from manyscale.hosting.loop import (
-    Begin,
-    Ended,
-    Mark,
-    Plug,
-    Receive,
-    Record,
-    Send,
-    drive,
-    ended_early,
+from manyscale.hosting import telemetry, threads
+from manyscale.hosting.checkpoint import (
+    keep_record,
+    load,
+    pack_progress,
+    refuse_other,
+    save,
+    unpack_progress,
 )
+from manyscale.hosting.door import Wire
+from manyscale.hosting.effects import Begin, Loop, Mark, Receive, Record, Send
+from manyscale.hosting.failure import failure
+from manyscale.hosting.loop import drive
+from manyscale.hosting.plug import ONE_RANK, Ended, Plug, Spread, ended_early
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 
-_VICTIM = ("connection with peer", "Deadlock detected", "Did the peer crash")
 
+def main(reference: str, *options: str) -> int:
+    """Host the model `module:Class` until its coupling ends; return the exit code.
 
-def main(reference: str) -> int:
-    """Host the model `module:Class` until its coupling ends; return the exit code."""
+    With the option `mpi`, on all ranks of the program.
+    """
+    threads.follow_resources()
     try:
         model = by_reference(reference)
+        spread = _ranks("mpi" in options)
+        if model.run is not None and spread.view.size > 1:
+            raise Refused(f"{model.name} owns its loop, and so it runs on one rank of this host.")
     except Refused as exc:
         print(exc, file=sys.stderr)
         return 1
-    return host(model)
+    if not spread.root:
+        from manyscale.hosting.mpi import follow
+
+        return follow(model, spread)
+    return host(model, spread)
 
 
-def host(model: type[ScaleModel]) -> int:
+def _ranks(mpi: bool) -> Any:
+    if not mpi:
+        return ONE_RANK
+    try:
+        from manyscale.hosting.mpi import world  # starts MPI
+    except (ImportError, RuntimeError) as exc:  # mpi4py says either
+        raise Refused(
+            f"MPI cannot start: {exc}; `pip install manyscale[mpi]` brings one, or load your"
+            " machine's before."
+        ) from None
+    return world()
+
+
+def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
     """Host a model class; return the exit code."""
     names: dict[Operator, list[str]] = {}
     for name, port in model.ports.items():
         names.setdefault(Operator[port.operator.upper()], []).append(name + "[]" * port.slots)
-    flags = InstanceFlags(0)
-    if not model.keeps_state:
-        flags |= InstanceFlags.KEEPS_NO_STATE_FOR_NEXT_USE
-    instance = Instance(names, flags)
-    hosted = _Hosted(model, instance)
+    plug = Plug("", {}, ranks=spread)
+    instance: Instance | None = None
+    hosted: _Hosted | None = None
     try:
+        if model.run is not None:
+            model.run(Instance(names))
+            return 0
+        instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
+        hosted = _Hosted(model, instance, plug)
         hosted.run()
-    except Exception as exc:
-        sentence = hosted.failed(exc)
-        trace = "" if isinstance(exc, Refused) else traceback.format_exc()
-        print(f"{trace}{sentence}", file=sys.stderr)
-        instance.error_shutdown(f"{sentence}\n{trace}".strip())
+    except (Exception, SystemExit) as exc:
+        told = failure(plug, exc)
+        with contextlib.suppress(OSError):  # a full disk must not hide the first cause
+            telemetry.tell_failure(Path.cwd(), told)
+            if hosted is not None:
+                hosted.end(telemetry.FAILED)
+        print(f"{told['traceback']}{told['sentence']}", file=sys.stderr)
+        if instance is not None:
+            instance.error_shutdown(f"{told['sentence']}\n{told['traceback']}".strip())
+        spread.abort()
         return 1
     return 0
 
@@ -70,13 +100,15 @@ def host(model: type[ScaleModel]) -> int:
 class _Hosted:
     """One instance: performs the effects of the loop with libmuscle."""
 
-    def __init__(self, model: type[ScaleModel], instance: Instance) -> None:
-        self.model, self.instance = model, instance
-        self.plug = Plug(str(instance._instance_id), {})
+    def __init__(self, model: type[ScaleModel], instance: Instance, plug: Plug) -> None:
+        self.model, self.instance, self.plug = model, instance, plug
+        plug.instance = str(instance._instance_id)
         self.telemetry = telemetry.Telemetry(Path.cwd())
+        plug.heard = self.telemetry.does
         self.recorder: Recorder | None = None
         self._overlay: Settings | None = None
         self._configured: ScaleModel | None = None
+        self._begun = False
         self._last_time: dict[str, float] = {}
         self._samples = any(port.overlay for port in model.ports.values())
         self._loops = any(port.operator in ("o_i", "s") for port in model.ports.values())
@@ -85,7 +117,11 @@ class _Hosted:
     def run(self) -> None:
         """Go through all passes."""
         self._plug_in()
-        loop = drive(self.plug)
+        with contextlib.closing(drive(self.plug)) as loop:
+            self._perform(loop)
+        self.end(telemetry.DONE)
+
+    def _perform(self, loop: Loop) -> None:
         answer: Any = None
         while True:
             try:
@@ -99,31 +135,18 @@ class _Hosted:
                 self._send(effect)
             elif isinstance(effect, Mark):
                 self.telemetry.turn(effect.now, counts=not (effect.final and self.plug.turns))
+                self._checkpoint(effect)
             elif isinstance(effect, Begin):
                 answer = self._begin()
             elif isinstance(effect, Record):
                 assert self.recorder is not None
-                self.recorder.take(effect.port, effect.time, effect.messages)
+                self.recorder.take(effect.port, effect.time, effect.messages, effect.fields)
+
+    def end(self, phase: int) -> None:
+        """Finish the record and say how it ended."""
         if self.recorder is not None:
             self.recorder.close()
-        self.telemetry.tell(telemetry.DONE)
-
-    def failed(self, exc: Exception) -> str:
-        """Return the sentence for a failure, and leave it for whoever watches the run."""
-        victim = isinstance(exc, Ended) or (
-            not isinstance(exc, Refused) and any(word in str(exc) for word in _VICTIM)
-        )
-        run = Path.cwd().parents[2].name if len(Path.cwd().parents) > 2 else ""
-        where = f"{run}: {self.plug.instance} ({self.plug.position()})".removeprefix(": ")
-        kind = "" if isinstance(exc, (Refused, ValueError)) else f"{type(exc).__name__}: "
-        sentence = f"{where}: {kind}{exc}"
-        record = {"instance": self.plug.instance, "sentence": sentence, "victim": victim}
-        with contextlib.suppress(OSError):  # a full disk must not hide the first cause
-            telemetry.tell_failure(Path.cwd(), record)
-            self.telemetry.tell(telemetry.FAILED)
-            if self.recorder is not None:
-                self.recorder.close()
-        return sentence
+        self.telemetry.tell(phase)
 
     def _plug_in(self) -> None:
         instance, plug = self.instance, self.plug
@@ -137,10 +160,39 @@ class _Hosted:
         plug.recorded = ports_to_record(self.model, wanted, plug.instance)
         if plug.recorded:
             self.recorder = Recorder(Path(STORE), self.model, plug.instance, plug.recorded)
+        plug.ranks.tell(
+            {
+                "instance": plug.instance,
+                "lengths": dict(plug.lengths),
+                "seed": plug.run_seed,
+                "recorded": sorted(plug.recorded),
+            }
+        )
 
     def _begin(self) -> ScaleModel | None:
+        self.plug.does("waiting to begin", None)
         if not self.instance.reuse_instance():
+            self._keep_old_record()
+            self.plug.ranks.tell(None)
             return None
+        self._begun = True
+        resumed = self._resume() if self.instance.resuming() else None
+        self.instance.should_init()  # asked because it must be; the snapshot says the same
+        model = self._with_settings()
+        values = {name: getattr(model, name) for name in model.settings()}
+        self.plug.ranks.tell({"settings": values, "resumed": resumed})
+        return model
+
+    def _keep_old_record(self) -> None:
+        """Take over the record of an instance that had nothing left to do when it was saved."""
+        manager = self.instance._snapshot_manager
+        if self._begun or self.recorder is None or not manager.resuming_from_final():
+            return
+        seal = manager.load_snapshot().data
+        refuse_other(seal, self.plug.ranks.view.size)
+        self.recorder.take_over(Path(seal["record"]))
+
+    def _with_settings(self) -> ScaleModel:
         overlay = self.instance._settings_manager.overlay
         if self._configured is None or overlay != self._overlay:
             self._overlay = overlay
@@ -149,6 +201,42 @@ class _Hosted:
             if time is not None and self._loops:
                 self.telemetry.until(time.extent)
         return self._configured
+
+    def _checkpoint(self, mark: Mark) -> None:
+        """Save a snapshot if one is due; at the end of a pass this waits for the next one."""
+        if mark.final:
+            self.plug.does("waiting to begin", None)
+        due = self.instance.should_save_final_snapshot if mark.final else None
+        if not (due() if due else self.instance.should_save_snapshot(mark.now)):
+            self.plug.ranks.tell("")
+            return
+        data = pack_progress(self.model, mark.progress, self.plug)
+        data["counted"] = self.telemetry.turns
+        path = self._snapshot_path()
+        self.plug.ranks.tell(str(path))
+        record = keep_record(path, self.recorder)
+        checksums = self.plug.ranks.sealed(save(path, 0, data, self.plug))
+        seal = {"path": str(path), "checksums": checksums, "record": record}
+        tell = self.instance.save_final_snapshot if mark.final else self.instance.save_snapshot
+        tell(Message(mark.now, data=seal))
+
+    def _snapshot_path(self) -> Path:
+        """Return where libmuscle's own snapshot will lie, without suffix."""
+        manager = self.instance._snapshot_manager
+        name = f"{manager._safe_id}_{manager._next_snapshot_num}"
+        return Path(manager._snapshot_directory, name)
+
+    def _resume(self) -> tuple[str, list[str]]:
+        """Take up what a snapshot holds; return where the other ranks find their parts."""
+        seal = self.instance.load_snapshot().data
+        refuse_other(seal, self.plug.ranks.view.size)
+        path = Path(seal["path"])
+        data = load(path, 0, seal["checksums"])
+        if self.recorder is not None and seal["record"]:
+            self.recorder.take_over(Path(seal["record"]))
+        self.plug.resumed = unpack_progress(self.model, data, self.plug)
+        self.telemetry.resume(self.plug.resumed.now, data["counted"])
+        return str(path), seal["checksums"]
 
     def _settings(self) -> dict[str, Any]:
         found = {}
@@ -164,7 +252,7 @@ class _Hosted:
         # who sends overlays hears from many universes, everybody else from one
         many = self._samples and port.operator == "s"
         hear = self.instance.receive_with_settings if many else self.instance.receive
-        self.plug.doing = f"receiving {name}"
+        self.plug.does(f"receiving {name}", self.plug.at)
         try:
             message = hear(name, slot)
         except RuntimeError as exc:
@@ -191,4 +279,4 @@ class _Hosted:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -18,10 +19,12 @@ import psutil
 
 from manyscale.contract.refusal import Refused
 from manyscale.hosting import telemetry
+from manyscale.launching import snapshots
 from manyscale.launching.run_dir import instance_folders
 
 LOG = "manager_output.txt"
 MANAGER_LOG = "muscle3_manager.log"
+_LOOKS_PER_PRUNING = 40
 _GRACE = 5.0  # s between asking a process tree to end and ending it
 
 
@@ -50,11 +53,18 @@ def launch(
             command(files, run), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            while process.poll() is None:
+            for look in itertools.count():
+                if process.poll() is not None:
+                    break
                 if watch is not None:
                     watch()
+                if look % _LOOKS_PER_PRUNING == 0:
+                    snapshots.prune(run)
                 if deadline is not None and time.monotonic() > deadline:
-                    raise Refused(f"The run took longer than {time_limit:g} s and was ended: {run}")
+                    raise Refused(
+                        f"The run took longer than {time_limit:g} s and was ended: {run}."
+                        f"{stalled(run)}"
+                    )
                 time.sleep(0.05)
         finally:
             _end_session(process)
@@ -119,21 +129,53 @@ def _refuse_unfinished(run: Path) -> None:
             )
 
 
+def stalled(run: Path) -> str:
+    """Return who others wait for: what each unfinished component does, and since when."""
+    busy: list[str] = []
+    waiting: list[str] = []
+    for name, folder in instance_folders(run).items():
+        for rank, standing in telemetry.read_ranks(folder).items():
+            who = name if rank == 0 else f"{name}, rank {rank},"
+            if standing.phase not in (telemetry.DONE, telemetry.FAILED):
+                what = f"{standing.position} since {standing.seconds:.0f} s"
+                waits = standing.waits
+                (waiting if waits else busy).append(f"{who} is {'' if waits else 'in '}{what}")
+    found = busy or waiting
+    return f" {'; '.join(found)}." if found else ""
+
+
 def root_cause(run: Path) -> str:
-    """Return the one sentence that says why a run failed."""
+    """Return why a run failed: the model's traceback if any, victims, the sentence last."""
     failures = []
     for folder in instance_folders(run).values():
         path = folder / telemetry.FAILURE_FILE
         if path.is_file():
             failures.append((path.stat().st_mtime_ns, json.loads(path.read_text())))
     failures.sort(key=lambda item: (item[1]["victim"], item[0]))
-    if failures:
-        return str(failures[0][1]["sentence"])
-    for name, code in sorted(_exits(run), key=lambda item: item[1] == _KILLED_BY_AGENT):
+    exits = sorted(_exits(run), key=lambda item: item[1] == _KILLED_BY_AGENT)
+    if failures and not (failures[0][1]["victim"] and exits and _died(run, *exits[0])):
+        first = failures[0][1]
+        return f"{first['traceback']}{_victims(run, first['instance'])}{first['sentence']}"
+    for name, code in exits:
         said = _last_line(run / "instances" / name / "stderr.txt")
-        return f"{run.name}: {name} ended with exit code {code}: {said or 'it said nothing'}."
+        standing = telemetry.read(run / "instances" / name / "workdir")
+        where = f" ({standing.position})" if standing and standing.doing else ""
+        what = f"{name}{where} ended with exit code {code}: {said or 'it said nothing'}."
+        return f"{_victims(run, name)}{run.name}: {what}"
     said = _last_line(run / LOG)
     return f"{run.name}: the manager failed: {said or 'it said nothing'}; see {run / LOG}."
+
+
+def _died(run: Path, name: str, code: int) -> bool:
+    """Return whether an instance ended without a word, so that others only followed."""
+    told = (run / "instances" / name / "workdir" / telemetry.FAILURE_FILE).is_file()
+    return not told and code != _KILLED_BY_AGENT
+
+
+def _victims(run: Path, cause: str) -> str:
+    """Return a line that names the instances that only followed, nothing if there are none."""
+    names = [name for name, _ in _exits(run) if name != cause]
+    return f"Ended because of it: {', '.join(sorted(names))}.\n" if names else ""
 
 
 _EXIT = re.compile(r"Instance (\S+) quit with exit code (-?\d+)")

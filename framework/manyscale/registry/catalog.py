@@ -12,7 +12,7 @@ from typing import Any
 
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import OPERATORS
-from manyscale.registry import registry
+from manyscale.registry import mpi_family, registry
 
 HOST = "manyscale.hosting.muscle"
 PYTHON = "MANYSCALE_PYTHON"
@@ -36,14 +36,19 @@ def configuration() -> Any:
     """Return the ymmsl Configuration with the program of every registered model."""
     from ymmsl.v0_2 import Configuration
 
-    return Configuration(
-        programs=[program(entry.model, entry.reference) for entry in registry.load()]
-    )
+    programs = [program(entry.model, entry.reference) for entry in registry.load()]
+    programs += [
+        program(entry.model, entry.reference, mpi=True)
+        for entry in registry.load()
+        if entry.model.capabilities.parallel == "mpi"
+    ]
+    return Configuration(programs=programs)
 
 
-def program(model: type[ScaleModel], reference: str) -> Any:
-    """Return the ymmsl Program that hosts a model."""
+def program(model: type[ScaleModel], reference: str, *, mpi: bool = False) -> Any:
+    """Return the ymmsl Program that hosts a model; with `mpi`, `MODEL_mpi` on several ranks."""
     from ymmsl.v0_2 import (
+        ExecutionModel,
         Identifier,
         KeepsStateForNextUse,
         Operator,
@@ -66,13 +71,18 @@ def program(model: type[ScaleModel], reference: str) -> Any:
         for s in model.settings().values()
     ]
     settings += [SupportedSetting(n, t, text) for n, (t, text) in FRAMEWORK_SETTINGS.items()]
+    python = Path(os.environ.get(PYTHON, sys.executable))
+    family = mpi_family.of(python) if mpi else None
     return Program(
-        model.name,
+        f"{model.name}_mpi" if mpi else model.name,
         Ports(ports),
         (model.__doc__ or "").strip().partition("\n")[0],
         SupportedSettings(settings),
-        executable=Path(os.environ.get(PYTHON, sys.executable)),
-        args=["-m", HOST, reference],
+        executable=python,
+        args=["-m", HOST, reference, *["mpi"] * mpi],
+        virtual_env=None if family is None else family.environment,
+        env={} if family is None else dict(family.variables),
+        execution_model=ExecutionModel["DIRECT" if family is None else family.execution_model],
         keeps_state_for_next_use=(
             KeepsStateForNextUse.NECESSARY if model.keeps_state else KeepsStateForNextUse.NO
         ),

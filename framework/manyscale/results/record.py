@@ -10,6 +10,8 @@ have a `slot` axis.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +40,7 @@ class Recorder:
 
         if path.exists():
             raise Refused(f"{path} exists; recordings are not overwritten.")
-        self._model, self.ports = model, ports
+        self._path, self._model, self.ports = path, model, ports
         self._coordinates: dict[tuple[str, str], Any] = {}
         self._store = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._store.setncatts(
@@ -46,9 +48,19 @@ class Recorder:
         )
         self._store.sync()
 
-    def take(self, port: str, time: float, messages: list[dict[str, Any]]) -> None:
-        """Append one row: the messages of all slots of `port` at `time` in s."""
+    def take(
+        self,
+        port: str,
+        time: float,
+        messages: list[dict[str, Any]],
+        fields: Mapping[str, Field] | None = None,
+    ) -> None:
+        """Append one row: the messages of all slots of `port` at `time` in s.
+
+        `fields` says what they are if the port is generic and does not.
+        """
         declared = self._model.ports[port]
+        fields = fields or declared.fields
         if port not in self._store.groups:
             self._define(declared, messages)
         group = self._store.groups[port]
@@ -57,12 +69,38 @@ class Recorder:
         for slot, message in enumerate(messages):
             index = (row, slot) if declared.slots else (row,)
             for name, value in message.items():
-                self._put_field(group, name, declared, index, value)
+                self._put_field(group, name, fields[name], index, value)
         self._store.sync()
 
     def close(self) -> None:
         """Finish the store."""
         self._store.close()
+
+    def copy(self, path: Path) -> None:
+        """Write a copy of what is recorded so far, whole or not at all."""
+        new = path.with_name(f".{path.name}.new")
+        self._store.close()  # a file that is open for writing may be half written at any time
+        shutil.copyfile(self._path, new)
+        self._open()
+        new.replace(path)
+
+    def take_over(self, path: Path) -> None:
+        """Go on from a copy that an earlier run left."""
+        self._store.close()
+        shutil.copyfile(path, self._path)
+        self._open()
+
+    def _open(self) -> None:
+        import netCDF4
+
+        self._store = netCDF4.Dataset(self._path, "a")
+        self._coordinates = {
+            (port, name): np.array(variable[...])
+            for port, group in self._store.groups.items()
+            for name, variable in group.variables.items()
+            if name in self._model.ports[port].fields
+            and _is_coordinate(name, self._model.ports[port].fields[name])
+        }
 
     def _define(self, port: Port, messages: list[dict[str, Any]]) -> None:
         group = self._store.createGroup(port.name)
@@ -73,20 +111,19 @@ class Recorder:
             group.createDimension("slot", len(messages))
 
     def _put_field(
-        self, group: Any, name: str, port: Port, index: tuple[int, ...], value: Any
+        self, group: Any, name: str, field: Field, index: tuple[int, ...], value: Any
     ) -> None:
         """Write one value; a field is defined when it first comes, for it may be optional.
 
         A coordinate that moves is kept for every row as `<name>_moved`.
         """
-        field = port.fields[name]
         outer = ("time", "slot")[: len(index)]
         if name not in group.variables:
             self._define_field(group, outer, name, field, value, _is_coordinate(name, field))
             if _is_coordinate(name, field):
-                self._coordinates[port.name, name] = np.array(value)
+                self._coordinates[group.name, name] = np.array(value)
         if _is_coordinate(name, field):
-            if np.array_equal(self._coordinates[port.name, name], value):
+            if np.array_equal(self._coordinates[group.name, name], value):
                 return
             moved = f"{name}_moved"
             if moved not in group.variables:

@@ -20,10 +20,14 @@ TIME_LIMIT = 180.0  # s; every launched coupling ends within it
 
 @dataclass(frozen=True)
 class Component:
-    """One component of a coupling under test: `reference` is `module:Class`."""
+    """One component of a coupling under test: `reference` is `module:Class`.
+
+    With `ranks`, MUSCLE3 starts it on so many MPI ranks; in this process it has one.
+    """
 
     reference: str
     multiplicity: int | None = None
+    ranks: int | None = None
 
     @property
     def model(self) -> type[ScaleModel]:
@@ -48,8 +52,11 @@ def write_spec(
 
     programs = {}
     parts = []
+    resources: list[y.ResourceRequirements] = []
     for name, component in components.items():
-        made = program(component.model, component.reference)
+        made = program(component.model, component.reference, mpi=component.ranks is not None)
+        if component.ranks is not None:
+            resources.append(y.MPICoresResReq(y.Reference(f"coupling.{name}"), component.ranks))
         made.name = y.Reference(f"program_of_{name}")
         programs[name] = made
         sizes = None if component.multiplicity is None else [component.multiplicity]
@@ -70,6 +77,7 @@ def write_spec(
     config = y.Configuration(
         models=[model],
         programs=list(programs.values()),
+        resources=resources,
         settings=y.Settings({"muscle_local_log_level": "WARNING", **(settings or {})}),
     )
     path = folder / "model.ymmsl"
@@ -96,14 +104,17 @@ def run_with_muscle(spec: Path, folder: Path, time_limit: float = TIME_LIMIT) ->
     return folder
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """Return where two folders of stores differ, bit for bit: nothing if they are the same."""
+def differences(one: Path, other: Path, tolerance: float = 0.0) -> list[str]:
+    """Return where two folders of stores differ, bit for bit: nothing if they are the same.
+
+    With a `tolerance`, where numbers differ by more than that part of the largest of an array.
+    """
     left, right = _stores(one), _stores(other)
     if not left:
         return [f"nothing is recorded in {one}"]
     found = [f"only one has {name}" for name in sorted(left.keys() ^ right.keys())]
     for name in sorted(left.keys() & right.keys()):
-        found += [f"{name}: {line}" for line in _different(left[name], right[name])]
+        found += [f"{name}: {line}" for line in _different(left[name], right[name], tolerance)]
     return found
 
 
@@ -113,7 +124,7 @@ def _stores(folder: Path) -> dict[str, Path]:
     return {p.parents[1].name if p.parent.name == "workdir" else p.parent.name: p for p in found}
 
 
-def _different(one: Path, other: Path) -> list[str]:
+def _different(one: Path, other: Path, tolerance: float) -> list[str]:
     import netCDF4
 
     with netCDF4.Dataset(one) as a, netCDF4.Dataset(other) as b:
@@ -128,9 +139,19 @@ def _different(one: Path, other: Path) -> list[str]:
             found += [
                 f"{port}.{name}"
                 for name in left
-                if _bits(left[name][...]) != _bits(right[name][...])
+                if not _equal(left[name][...], right[name][...], tolerance)
             ]
         return found
+
+
+def _equal(one: Any, other: Any, tolerance: float) -> bool:
+    if _bits(one) == _bits(other):
+        return True
+    left, right = np.ma.getdata(one), np.ma.getdata(other)
+    if not tolerance or left.shape != right.shape or left.dtype.kind != "f":
+        return False
+    largest = np.abs(left).max(initial=0.0)
+    return np.allclose(left, right, rtol=0.0, atol=tolerance * largest, equal_nan=True)
 
 
 def _bits(values: Any) -> tuple[Any, ...]:

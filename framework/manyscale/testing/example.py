@@ -21,12 +21,14 @@ class Example:
     """Settings, messages by receiving port, and numbers of slots, that make sense together.
 
     What is left out is made up from the contract: ones of the declared shape, one slot.
-    A model whose input must be more than that has a classmethod `example()`.
+    A model whose input must be more than that has a classmethod `example()`, and so has one with
+    generic ports: `fields` says what these are fed.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     messages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slots: int = 1
+    fields: Mapping[str, Mapping[str, Field]] = field(default_factory=dict)
 
 
 def example_of(model: type[ScaleModel]) -> Example:
@@ -41,7 +43,8 @@ def example_message(model: type[ScaleModel], port: Port) -> dict[str, Any]:
     if port.name in example.messages:
         return dict(example.messages[port.name])
     lengths = whole_numbers(vars(model.with_settings(example.settings)))
-    return {name: _ones(declared, lengths) for name, declared in port.fields.items()}
+    fields = example.fields[port.name] if port.like else port.fields
+    return {name: _ones(declared, lengths) for name, declared in fields.items()}
 
 
 def _ones(declared: Field, lengths: Mapping[str, int]) -> Any:

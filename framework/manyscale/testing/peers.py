@@ -9,7 +9,7 @@ from manyscale.contract.messages import Clock, Messages, Received, Start
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import F_INIT, O_F, O_I, Port, S
 from manyscale.contract.state import State
-from manyscale.testing.example import example_message
+from manyscale.testing.example import example_message, example_of
 
 CALLS = 3  # how often a caller calls the model under test
 
@@ -21,15 +21,15 @@ def ports_of(model: type[ScaleModel], operator: str, *, slots: bool) -> list[Por
 
 def caller(model: type[ScaleModel]) -> type[ScaleModel]:
     """Return a model that calls `model` on its F_INIT ports and takes its O_F messages."""
-    down = {p.name: O_I(**_fields(p)) for p in ports_of(model, "f_init", slots=False)}
-    up = {p.name: S(**_fields(p)) for p in ports_of(model, "o_f", slots=False)}
+    down = {p.name: O_I(**_sent(model, p)) for p in ports_of(model, "f_init", slots=False)}
+    up = {p.name: S(**_heard(p)) for p in ports_of(model, "o_f", slots=False)}
     return _made(f"{model.__name__}Caller", (_Caller,), model, {**down, **up})
 
 
 def caller_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
     """Return the same for the ports with slots, to be instantiated once per slot."""
-    down = {p.name: O_I(**_fields(p)) for p in ports_of(model, "f_init", slots=True)}
-    up = {p.name: S(**_fields(p)) for p in ports_of(model, "o_f", slots=True)}
+    down = {p.name: O_I(**_sent(model, p)) for p in ports_of(model, "f_init", slots=True)}
+    up = {p.name: S(**_heard(p)) for p in ports_of(model, "o_f", slots=True)}
     return _made(f"{model.__name__}SlotCaller", (_Caller,), model, {**down, **up})
 
 
@@ -44,13 +44,19 @@ def callee_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
 
 
 def _callee(model: type[ScaleModel], *, slots: bool) -> type[ScaleModel]:
-    up = {p.name: F_INIT(**_fields(p)) for p in ports_of(model, "o_i", slots=slots)}
-    down = {p.name: O_F(**_fields(p)) for p in ports_of(model, "s", slots=slots)}
+    up = {p.name: F_INIT(**_heard(p)) for p in ports_of(model, "o_i", slots=slots)}
+    down = {p.name: O_F(**_sent(model, p)) for p in ports_of(model, "s", slots=slots)}
     return _made(f"{model.__name__}Callee", (_Callee,), model, {**up, **down})
 
 
-def _fields(port: Port) -> dict[str, Any]:
-    return dict(port.fields)
+def _sent(model: type[ScaleModel], port: Port) -> dict[str, Any]:
+    """Return the fields a peer sends to a port of the model."""
+    return dict(example_of(model).fields[port.name] if port.like else port.fields)
+
+
+def _heard(port: Port) -> dict[str, Any]:
+    """Return what a peer declares to hear from a port of the model."""
+    return {"like": "*"} if port.like else dict(port.fields)
 
 
 def _made(

@@ -1,5 +1,6 @@
 """Diffusion of one substance in a box, with fast lines that feed it."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -9,9 +10,11 @@ from manyscale import Array, Clock, Field, Ge, Gt, Le
 
 if TYPE_CHECKING:
     from manyscale import testing
+    from manyscale_plugins.mass_diffusion.kernel import Weights
     from manyscale_plugins.mass_diffusion.modes import Box
 
 Boundary = Literal["periodic", "no_flux", "fixed_left", "fixed_both"]
+_every = partial(Field, held=ms.REPLICATED)
 
 
 class MassDiffusion(ms.ScaleModel):
@@ -21,9 +24,10 @@ class MassDiffusion(ms.ScaleModel):
     in time (implicit_euler, explicit) or second (crank_nicolson, bdf2). Valid for constant D and
     lines along z through cell centres, at least 4 sqrt(D dt) apart. Exchange with a line after
     Peaceman (1978): the line sees the prediction without a source and the response to one.
+    On MPI ranks each holds a block of the x modes; any number of them gives the same bits.
     """
 
-    properties_in = ms.F_INIT(optional=True, diffusivity=Field("diffusivity", "m2/s"))
+    properties_in = ms.F_INIT(optional=True, diffusivity=_every("diffusivity", "m2/s"))
     sample_out = ms.O_I(
         slots=True,
         c_now=Field("concentration", "mol/m3", "z=nz"),
@@ -37,9 +41,9 @@ class MassDiffusion(ms.ScaleModel):
     line_in = ms.S(
         slots=True,
         optional=True,
-        q_line=Field("line_source", "mol/(m s)", "s=nz"),
+        q_line=_every("line_source", "mol/(m s)", "s=nz"),
         c_line=Field("concentration", "mol/m3", "s=nz"),
-        s=Field("length", "m", "s=nz"),
+        s=_every("length", "m", "s=nz"),
         influx=Field("amount_of_substance", "mol"),
     )
     field_out = ms.O_F(
@@ -77,6 +81,7 @@ class MassDiffusion(ms.ScaleModel):
 
     version: ClassVar[str] = "1"
     determinism: ClassVar[Literal["bitwise", "tolerance", "statistical"]] = "bitwise"
+    capabilities: ClassVar[ms.Capabilities] = ms.Capabilities(parallel="mpi")
     citations: ClassVar[tuple[ms.Citation, ...]] = (
         ms.Citation(
             "peaceman1978",
@@ -91,12 +96,16 @@ class MassDiffusion(ms.ScaleModel):
     )
 
     class State(ms.State):
-        """Coefficients in the eigenbasis, and what every line sees of them."""
+        """Coefficients in the eigenbasis, and what every line sees of them.
+
+        Rank r holds a block of the x modes. Only the root knows what sums over x: c_now, c_pred,
+        response, inflow and influx; they are zero elsewhere.
+        """
 
         start: float  # s
         step: int
         diffusivity: float  # m2/s
-        amounts: Array  # (nx, ny, nz) mol/m3, coefficients
+        amounts: Array  # (own nx, ny, nz) mol/m3, coefficients
         before: Array | None  # one step earlier, for bdf2
         cells: Array  # (line, 2)
         sources: Array  # (line, nz) mol/(m s), per axial mode, of the last step
@@ -117,21 +126,10 @@ class MassDiffusion(ms.ScaleModel):
         cells = self._cells(start.slots.get("sample_out", 0), box)
         lines.refuse_close(cells, box, diffusivity, self.dt)
         profile = modes.initial_profile(box[2], self.initial, self.c_initial)
-        amounts = kernel.start(box, profile - kernel.offset(box, self.c_left))
+        amounts = kernel.start(box, profile - kernel.offset(box, self.c_left), self._held)
         none = np.zeros((len(cells), self.nz))
         first = kernel.weights(self.scheme, 0)
-        threads = lines.place(cells, box)
-        amounts, c_now, c_pred = kernel.advance(
-            amounts,
-            None,
-            (none, none),
-            threads,
-            box,
-            (kernel.STAY, first),
-            diffusivity,
-            self.dt,
-        )
-        return self.State(
+        state = self.State(
             start=start.time,
             step=0,
             diffusivity=diffusivity,
@@ -139,13 +137,15 @@ class MassDiffusion(ms.ScaleModel):
             before=None,
             cells=cells,
             sources=none,
-            c_now=c_now,
-            c_pred=c_pred,
-            response=kernel.response(threads, box, first, diffusivity, self.dt),
-            inflow=kernel.inflow(amounts, box, diffusivity),
+            c_now=none,
+            c_pred=none,
+            response=none,
+            inflow=0.0,
             influx=0.0,
             last_influx=0.0,
         )
+        state = self._advanced(state, none, (kernel.STAY, first))
+        return state.but(response=self._response(state, first))
 
     def clock(self, state: State) -> Clock:
         """Count whole steps from the start of the pass."""
@@ -172,36 +172,16 @@ class MassDiffusion(ms.ScaleModel):
 
     def s(self, state: State, received: ms.Received) -> State:
         """Take one step with exactly the sources the lines give."""
-        from manyscale_plugins.mass_diffusion import kernel, lines
+        from manyscale_plugins.mass_diffusion import kernel
 
-        box = self._box()
-        threads, sources = lines.place(state.cells, box), self._sources(state, received)
         this, following = (kernel.weights(self.scheme, state.step + n) for n in (0, 1))
-        rate, dt = state.diffusivity, self.dt
-        amounts, c_now, c_pred = kernel.advance(
-            state.amounts,
-            state.before,
-            (sources, state.sources),
-            threads,
-            box,
-            (this, following),
-            rate,
-            dt,
-        )
-        response = state.response
-        if following is not this:
-            response = kernel.response(threads, box, following, rate, dt)
-        inflow = kernel.inflow(amounts, box, rate)
-        influx = kernel.influx_of_step(this, dt, (state.inflow, inflow), state.last_influx)
-        return state.but(
+        new = self._advanced(state, self._sources(state, received), (this, following))
+        response = state.response if following is this else self._response(state, following)
+        influx = kernel.influx_of_step(this, self.dt, (state.inflow, new.inflow), state.last_influx)
+        return new.but(
             step=state.step + 1,
-            amounts=amounts,
             before=state.amounts if following.kept else None,
-            sources=sources,
-            c_now=c_now,
-            c_pred=c_pred,
             response=response,
-            inflow=inflow,
             influx=state.influx + influx,
             last_influx=influx,
         )
@@ -210,8 +190,10 @@ class MassDiffusion(ms.ScaleModel):
         """Transform back to concentration and count the substance."""
         from manyscale_plugins.mass_diffusion import kernel
 
-        box = self._box()
-        c = kernel.concentration(state.amounts, box, kernel.offset(box, self.c_left))
+        box, amounts = self._box(), self.ranks.gathered(state.amounts)
+        if amounts is None:
+            return {"field_out": {}}
+        c = kernel.concentration(amounts, box, kernel.offset(box, self.c_left))
         x, y, z = (axis.centres for axis in box)
         mass = kernel.amount(c, box)
         return {"field_out": {"c": c, "x": x, "y": y, "z": z, "mass": mass, "influx": state.influx}}
@@ -242,6 +224,43 @@ class MassDiffusion(ms.ScaleModel):
             Axis(self.bc_y, self.ny, self.ly),
             Axis(self.bc_z, self.nz, self.lz),
         )
+
+    @property
+    def _held(self) -> slice:
+        return self.ranks.block(self.nx)
+
+    def _advanced(self, state: State, sources: Array, scheme: "tuple[Weights, Weights]") -> State:
+        """Take a step of coefficients, and tell the root what its lines and faces see."""
+        from manyscale_plugins.mass_diffusion import kernel, lines
+
+        box, rate = self._box(), state.diffusivity
+        amounts, rows = kernel.advance(
+            state.amounts,
+            state.before,
+            (sources, state.sources),
+            lines.place(state.cells, box),
+            box,
+            scheme,
+            rate,
+            self.dt,
+            self._held,
+        )
+        new = state.but(amounts=amounts, sources=sources)
+        every = self.ranks.gathered(rows)
+        faces = self.ranks.gathered(kernel.inflow_rows(amounts, box, self._held))
+        if every is None or faces is None:
+            return new
+        c_now, c_pred = kernel.seen(every)
+        return new.but(c_now=c_now, c_pred=c_pred, inflow=kernel.inflow(faces, box, rate))
+
+    def _response(self, state: State, weight: "Weights") -> Array:
+        from manyscale_plugins.mass_diffusion import kernel, lines
+
+        box, rate = self._box(), state.diffusivity
+        threads = lines.place(state.cells, box)
+        rows = kernel.response_rows(threads, box, weight, rate, self.dt, self._held)
+        every = self.ranks.gathered(rows)
+        return state.response if every is None else kernel.response(every, box)
 
     def _diffusivity(self, received: ms.Received) -> float:
         if received.properties_in is None:

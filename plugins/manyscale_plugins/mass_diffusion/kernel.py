@@ -3,10 +3,14 @@
 Every array named `amounts` holds coefficients (nx, ny, nz) [mol/m3] of u = c - offset, where the
 offset is the value on the fixed faces (zero without any). A step multiplies each coefficient and
 adds one rank-one term per line, so it needs no transform; a line sees only its own contraction.
+
+A process may hold `held`, a slice of the x modes: (held, ny, nz). What sums over x comes as one row
+per x mode; rows of all processes, joined in order, add up to the same bits on any number of them.
 """
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 import numba
@@ -38,6 +42,7 @@ CRANK_NICOLSON = Weights(1.0, 0.0, 1.0, 0.5, 1.0, 0.0)
 EXPLICIT = Weights(1.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 BDF2 = Weights(1.0, 0.5, 1.5, 1.0, 1.5, -0.5)
 STAY = Weights(0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+ALL = slice(None)
 
 
 def weights(scheme: str, step: int) -> Weights:
@@ -74,11 +79,11 @@ def offset(box: Box, c_left: float) -> float:
     return c_left if any(axis.fixed for axis in box) else 0.0
 
 
-def start(box: Box, along_z: Floats) -> Floats:
-    """Coefficients (nx, ny, nz) of values that vary along z only, `along_z` (nz,)."""
+def start(box: Box, along_z: Floats, held: slice = ALL) -> Floats:
+    """Coefficients (held, ny, nz) of values that vary along z only, `along_z` (nz,)."""
     x, y, z = box
     profile = modes.forward(along_z, z.boundary)
-    return modes.totals(x)[:, None, None] * modes.totals(y)[:, None] * profile
+    return modes.totals(x)[held, None, None] * modes.totals(y)[:, None] * profile
 
 
 def concentration(amounts: Floats, box: Box, shift: float) -> Floats:
@@ -94,16 +99,35 @@ def amount(c: Floats, box: Box) -> float:
     return float(c.sum()) * math.prod(axis.size for axis in box)
 
 
-def inflow(amounts: Floats, box: Box, diffusivity: float) -> float:
-    """Substance entering through all fixed faces [mol/s], from the gradients at the faces."""
-    sums = [modes.totals(axis) for axis in box]
+def inflow_rows(amounts: Floats, box: Box, held: slice = ALL) -> Floats:
+    """Gradients at the fixed faces, summed over them, one row per x mode (held, fixed axis)."""
+    found = np.zeros((len(amounts), sum(axis.fixed for axis in box)))
+    for row, factors in zip(found.T, _across_faces(box), strict=True):
+        x, y, z = (np.flatnonzero(factor) for factor in (factors[0][held], *factors[1:]))
+        row[x] = ((amounts[np.ix_(x, y, z)] * factors[2][z]).sum(axis=2) * factors[1][y]).sum(
+            axis=1
+        )
+    return found
+
+
+def inflow(rows: Floats, box: Box, diffusivity: float) -> float:
+    """Substance entering through all fixed faces [mol/s], from rows (nx, fixed axis)."""
     rate = 0.0
-    for along, axis in enumerate(box):
-        if axis.fixed:
-            factors = list(sums)
-            factors[along] = -modes.inward_gradient(axis) / axis.size
-            rate += _contract(amounts, factors)
+    for row, (x, _, _) in zip(rows.T, _across_faces(box), strict=True):
+        used = np.flatnonzero(x)
+        rate += float((row[used] * x[used]).sum())
     return diffusivity * rate * math.prod(axis.size for axis in box)
+
+
+@lru_cache(maxsize=8)
+def _across_faces(box: Box) -> list[list[Floats]]:
+    """For each axis with fixed faces, what every basis function of every axis weighs."""
+    sums = [modes.totals(axis) for axis in box]
+    return [
+        [*sums[:along], -modes.inward_gradient(axis) / axis.size, *sums[along + 1 :]]
+        for along, axis in enumerate(box)
+        if axis.fixed
+    ]
 
 
 def influx_of_step(weight: Weights, dt: float, rates: tuple[float, float], last: float) -> float:
@@ -115,22 +139,24 @@ def influx_of_step(weight: Weights, dt: float, rates: tuple[float, float], last:
     return (dt * rate + weight.kept * last) / weight.now
 
 
-def _contract(amounts: Floats, factors: list[Floats]) -> float:
-    used = [np.flatnonzero(factor) for factor in factors]
-    x, y, z = (factor[index] for factor, index in zip(factors, used, strict=True))
-    return float((((amounts[np.ix_(*used)] * z).sum(axis=2) * y).sum(axis=1) * x).sum())
-
-
-def response(lines: Lines, box: Box, weight: Weights, diffusivity: float, dt: float) -> Floats:
-    """Change of the line cell at t + dt per unit line source, (line, nz) [s/m2] per axial mode."""
+def response_rows(
+    lines: Lines, box: Box, weight: Weights, diffusivity: float, dt: float, held: slice = ALL
+) -> Floats:
+    """Share of every x mode in the response of the lines, (held, line, nz) [s/m2]."""
     wx, wy, wz = (diffusivity * dt * modes.eigenvalues(axis) for axis in box)
-    found = np.zeros((len(lines.cells), wz.size))
-    for i, rate in enumerate(wx):
+    found = np.empty((len(wx[held]), len(lines.cells), wz.size))
+    for row, rate, along_x in zip(found, wx[held], lines.x.T[held], strict=True):
         gain = weight.source * dt / (weight.now + weight.implicit * (rate + wy[:, None] + wz))
-        for line in range(len(found)):
-            square = lines.x[line, i] ** 2 * lines.y[line] ** 2
-            found[line] += (square[:, None] * gain).sum(axis=0)
-    return found / (box[0].size * box[1].size)
+        for line, share in enumerate(row):
+            square = along_x[line] ** 2 * lines.y[line] ** 2
+            share[:] = (square[:, None] * gain).sum(axis=0)
+    return found
+
+
+def response(rows: Floats, box: Box) -> Floats:
+    """Change of the line cell at t + dt per unit line source, (line, nz) [s/m2] per axial mode."""
+    total: Floats = np.add.reduce(rows, axis=0)
+    return total / (box[0].size * box[1].size)
 
 
 def advance(
@@ -142,33 +168,42 @@ def advance(
     scheme: tuple[Weights, Weights],
     rate: float,
     dt: float,
-) -> tuple[Floats, Floats, Floats]:
+    held: slice = ALL,
+) -> tuple[Floats, Floats]:
     """One step of `dt` [s] with diffusivity `rate` [m2/s].
 
     `sources` are the line sources (line, nz) [mol/(m s)] per axial mode, mean over this step and
     over the step before; `scheme` holds the weights of this step and of the next. Returns the new
-    coefficients, and per line and axial mode (line, nz) [mol/m3] their value in the line cell and
-    the value one step later when no source acts in it.
+    coefficients, and what every x mode shows the lines (held, 2 lines, nz) for `seen`.
     """
     this, following = scheme
     per_area = dt / (box[0].size * box[1].size)
     added = (this.source * sources[0] + this.source_before * sources[1]) * per_area
     carried = following.source_before * sources[0] * per_area
-    eigenvalues = [rate * dt * modes.eigenvalues(axis) for axis in box]
-    new, seen = _sweep(
+    along_x, along_y, along_z = (rate * dt * modes.eigenvalues(axis) for axis in box)
+    return _sweep(
         amounts,
         amounts if before is None else before,
         added,
         carried,
-        lines.x,
+        np.ascontiguousarray(lines.x[:, held]),
         lines.y,
-        *eigenvalues,
+        along_x[held],
+        along_y,
+        along_z,
         tuple(this[:4]),
         tuple(following[:4]),
     )
-    count = len(lines.cells)
-    total = np.add.reduce(seen, axis=0)
-    return new, total[:count], total[count:]
+
+
+def seen(rows: Floats) -> tuple[Floats, Floats]:
+    """Value in the cell of every line, and one step later if no source acts in it.
+
+    Both (line, nz) [mol/m3] per axial mode, from the rows (nx, 2 lines, nz) of all x modes.
+    """
+    total = np.add.reduce(rows, axis=0)
+    count = len(total) // 2
+    return total[:count], total[count:]
 
 
 def _sweep_rows(

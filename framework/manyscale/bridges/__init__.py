@@ -1,0 +1,1 @@
+"""Components whose work is coupling: on the ordinary contract, listed like any model."""
