@@ -145,7 +145,7 @@ def _wrong_names(source: Source) -> list[str]:
 
 def _names(module: str) -> Sequence[str]:
     if module == OURS:
-        return [*registry.load().models]
+        return [*registry.load().programs]
     try:
         return names_in(module)
     except Refused:

@@ -46,6 +46,8 @@ def not_in_module(files: Files) -> Iterator[Finding]:
 def _missing(files: Files, one: Import) -> str:
     """Return why a module does not give a name, empty if it does."""
     if one.module == OURS:
+        if one.name in files.registry.programs:
+            return ""
         try:
             files.registry.find(one.name)
         except Refused as why:
