@@ -26,6 +26,10 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+.venv/.solid: .venv/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,solid]'
+	@touch $@
+
 .venv/.docs: .venv/.core
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
@@ -46,11 +50,14 @@ check: .venv/.test
 coupled: .venv/.test
 	$(BIN)/python -m pytest -m 'coupled and not nightly'
 
-bench: .venv/.core
+bench: .venv/.test
 	$(BIN)/python benchmarks/messages.py
 	$(BIN)/python benchmarks/pipe_diffusion.py
+	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/mpi_waiting.py
+	$(BIN)/python benchmarks/mpi_scaling.py
 
-nightly: .venv/.test
+nightly: .venv/.solid
 	$(BIN)/python -m pytest
 
 docs: .venv/.docs

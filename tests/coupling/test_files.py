@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from manyscale.coupling.prove import diagnose
-from manyscale.coupling.source import read
+from manyscale.coupling.reading import read
 
 HOSTED = "-m manyscale.hosting.muscle toys.macro_micro"
 OLD = f"""\
@@ -179,6 +179,54 @@ def test_a_module_on_the_path_is_imported(told, module):
 def test_a_mistake_in_a_module_is_told_there_and_once(told, module):
     module("shared", "ymmsl_version: v0.3\nprograms:" + NEW.partition("programs:")[2])
     assert told(IMPORTING) == [("MS102", 1)]
+
+
+FARM = """\
+ymmsl_version: v0.2
+imports:
+- from manyscale import implementation effective_medium
+models:
+  ruler:
+    description: A model on the path
+    ports:
+      o_f: out
+    components:
+      inside:
+        description: One component
+        implementation: effective_medium
+        ports:
+          o_f: effective
+    conduits:
+      inside.effective: out
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("        implementation: effective", "        implementation: efective", ("MS111", 12)),
+        ("import implementation effective", "import implementation efective", ("MS111", 3)),
+        ("    conduits:", "    conduts:", ("MS105", 15)),
+        ("    ports:\n      o_f: out\n", "    supported_settings: {k: double}\n", ("MS107", 7)),
+        (FARM, "- nothing\n", ("MS107", 1)),
+        ("    conduits:", "   conduits:", ("MS101", 15)),
+    ],
+)
+@pytest.mark.parametrize("settings", ["", "settings:\n  ruler.inside.radius: 1.0e-9\n"])
+def test_a_mistake_in_a_model_of_a_module_is_told_there_alone(
+    old, new, problem, settings, told, module
+):
+    assert old in FARM
+    module("shared", FARM.replace(old, new, 1))
+    assert told(IMPORTING + settings) == [problem]
+
+
+def test_ports_of_a_customised_model_are_told_in_its_module(told, module):
+    module("shared", FARM)
+    custom = "custom_implementations:\n  lattice.ruler.inside: {}\n"
+    brought = "- from manyscale import implementation mass_diffusion\nmodels:"
+    spec = IMPORTING.replace("models:", brought, 1)
+    assert told(spec + custom.format("mass_diffusion")) == [("MS205", 14)]
 
 
 def test_modules_that_import_each_other_are_refused_not_followed(told, module):

@@ -104,7 +104,7 @@ def test_mistakes_are_not_valid(validator, text):
 
 def test_every_model_is_offered(document):
     keys = document["properties"]
-    names = {entry.model.name for entry in registry.load()}
+    names = {*registry.load().programs}
     component = keys["models"]["additionalProperties"]["properties"]["components"]
     assert offered(keys["imports"]["items"]) == {
         f"from manyscale import implementation {name}" for name in names

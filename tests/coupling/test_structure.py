@@ -12,8 +12,9 @@ import ymmsl
 from ymmsl.v0_2 import Configuration
 
 from manyscale.coupling.prove import Files, diagnose
+from manyscale.coupling.reading import read
 from manyscale.coupling.recovery import differences, ports_text
-from manyscale.coupling.source import Sources, read
+from manyscale.coupling.source import Sources
 from manyscale.registry import registry
 
 ROOT = Path(__file__).parents[2]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import manyscale as ms
+from manyscale.coupling.prove import diagnose
 from manyscale.hosting.in_process import run
 from manyscale.results.record import open_record
 from manyscale.testing import differences
@@ -146,6 +147,12 @@ def test_effective_diffusivity_of_the_coupled_run(spec, R, ratio, kR):
     # the same problem resolved to the radius of the line, as one program
     resolved = exact.resolved_effective_diffusivity(kR, R, ratio, (60, 32))
     assert found == pytest.approx(resolved, rel=0.01)
+
+
+@pytest.mark.parametrize("machine", ["laptop", "slurm", "mpi"])
+def test_the_spec_is_clean_on_every_machine(machine):
+    diagnosis = diagnose([SPEC], machine=machine, with_machine=machine != "mpi")
+    assert not diagnosis.problems, "\n".join(map(str, diagnosis.problems))
 
 
 CROWDED = [[x, 1.5625e-7] for x in (1.5625e-7, 1.6875e-7, 3.0625e-7, 4.5625e-7)]

@@ -49,6 +49,8 @@ def command(
         console = terminal.console()
         print_problems(console, diagnosis.problems)
         console.print(Text(f"{count(diagnosis.problems)}."))
+        if diagnosis.errors and diagnosis.coupling is None:
+            console.print(Text("The rest can only be checked once this is mended."))
     sys.exit(1 if diagnosis.errors else 0)
 
 

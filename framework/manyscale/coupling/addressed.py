@@ -77,7 +77,10 @@ def _fault(
     everywhere: set[str],
 ) -> Fault:
     if not one.nodes:
-        lost = any(part in graph.left_out for part in one.path.split("."))
+        lost = any(part in graph.left_out for part in one.path.split(".")) or any(
+            node.program not in graph.programs and one.path.startswith(f"{node.name}.")
+            for node in graph.nodes.values()
+        )  # a nested model that could not be read
         return "" if lost and not moved(graph, one) else "component"
     if one.owner not in owners and not _is_nested(one):
         return "index"

@@ -158,9 +158,15 @@ SUPPORTED: Schema = {
 }
 MULTIPLICITY: Schema = {
     "type": ["integer", "array", "null"],
-    "title": "a whole number, or a list of them",
+    "title": "a whole number above 0, or a list of them",
+    "exclusiveMinimum": 0,
     "description": "How many instances of the component run: a whole number, or a list of them",
-    "items": {"type": "integer", "title": "a whole number", "description": "Instances"},
+    "items": {
+        "type": "integer",
+        "title": "a whole number above 0",
+        "description": "Instances",
+        "exclusiveMinimum": 0,
+    },
 }
 COMPONENT: Schema = {
     "type": "object",

@@ -25,8 +25,10 @@ from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.sidecar import contract_in
 from manyscale.coupling.addressed import named
 from manyscale.coupling.graph import Ending, Graph, Link, Node
+from manyscale.coupling.modules import OURS
+from manyscale.coupling.reading import read
 from manyscale.coupling.settings import as_floats, in_unit, with_unit
-from manyscale.coupling.source import COMMAND_LINE, Source, Sources, read
+from manyscale.coupling.source import COMMAND_LINE, Source, Sources
 from manyscale.coupling.spec import Lost as Lost
 from manyscale.coupling.spec import Spec as Spec
 from manyscale.registry import registry
@@ -34,8 +36,6 @@ from manyscale.registry.catalog import HOST, configuration
 
 OVERLAY = "resolved"
 PARTS = ("model.ymmsl", "settings.ymmsl")
-OURS = "manyscale"
-"""The yMMSL module of all registered models."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ def spec_files(spec: Sequence[Path], machine: str = "laptop") -> tuple[Path, ...
         elif path.is_file():
             files.append(path)
         else:
-            known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            beside = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+            known = [p.name for p in beside if p.suffix == ".ymmsl" or (p / PARTS[0]).is_file()]
             raise Refused(f"There is no spec at {path}.{nearest(path.name, known)}")
     if not files:
         raise Refused("A spec has at least one yMMSL file.")

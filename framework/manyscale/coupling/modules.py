@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -14,8 +14,10 @@ from typing import Any
 from ymmsl.v0_2 import Reference
 
 from manyscale.contract.diagnostics import At
-from manyscale.contract.refusal import Refused
+from manyscale.contract.refusal import Refused, close_to
 from manyscale.coupling.source import Source, Sources
+from manyscale.coupling.structure import faults
+from manyscale.registry import registry
 
 OURS = "manyscale"
 """The module of all registered models."""
@@ -128,8 +130,39 @@ def in_circle(sources: Sources, module: str, seen: tuple[str, ...] = ()) -> tupl
 
 def is_told(sources: Sources, module: str) -> bool:
     """Whether a module is a file in which the checks of files find what is wrong with it."""
-    broken = any(s.module == module and s.is_broken for s in sources.files)
-    return broken or bool(in_circle(sources, module))
+    found = next((s for s in sources.files if s.module == module), None)
+    if found is None:
+        return False
+    if found.is_broken or in_circle(sources, module) or next(faults([found]), None):
+        return True
+    return bool(_wrong_names(found)) or any(True for _ in unknown_implementations(found))
+
+
+def _wrong_names(source: Source) -> list[str]:
+    """Return the names that a file imports and that their modules do not have."""
+    return [one.name for one in parsed(source) if one.name not in _names(one.module)]
+
+
+def _names(module: str) -> Sequence[str]:
+    if module == OURS:
+        return [*registry.load().programs]
+    try:
+        return names_in(module)
+    except Refused:
+        return []
+
+
+def unknown_implementations(module: Source) -> Iterator[tuple[At, str, list[str]]]:
+    """Yield the implementations of components that a module has not, with what it has."""
+    known = [*module.names("programs"), *module.names("models")]
+    known += [one.name for one in parsed(module)]
+    malformed = any(fault(text) for _, text in statements(module))
+    told = _wrong_names(module)
+    for at in module.nodes:
+        if at[2:-2] == ("components",) and at[-1] == "implementation" and not malformed:
+            name = module.data(at)
+            if isinstance(name, str) and name not in known and not close_to(name, told, 0.8):
+                yield at, name, known
 
 
 def unreadable_imports(sources: Sources) -> list[At]:

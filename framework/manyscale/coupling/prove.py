@@ -31,7 +31,8 @@ from manyscale.coupling.load import (
     with_imports,
 )
 from manyscale.coupling.modules import unreadable_imports
-from manyscale.coupling.source import COMMAND_LINE, Source, Sources, as_source, read
+from manyscale.coupling.reading import as_source, read
+from manyscale.coupling.source import COMMAND_LINE, Source, Sources
 from manyscale.registry import registry
 
 YMMSL_SAYS = "MS199"
@@ -165,6 +166,13 @@ class _Prover:
         self._diagnosis.problems = in_order(self._diagnosis.problems)
         return self._diagnosis
 
+    def _drop_custom(self, lost: Iterable[str]) -> None:
+        """Leave out custom implementations by what could not be imported."""
+        for source in self._sources.own():
+            for path in source.keys(("custom_implementations",)):
+                if source.data(("custom_implementations", path)) in lost:
+                    source.drop(("custom_implementations", path))
+
     def _graph(self, spec: Spec) -> Graph:
         try:
             return graph_of(spec, self._files)
@@ -181,6 +189,7 @@ class _Prover:
         lost = Lost.of(self._sources, dropped)
         for at in dropped:
             self._sources.drop(at)
+        self._drop_custom(lost.names)
         if self._final:
             return None
         for at, what in self._put:

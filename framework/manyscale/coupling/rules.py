@@ -12,7 +12,8 @@ import yaml
 from manyscale.contract.diagnostics import At
 from manyscale.coupling.document import CHECKPOINTS, PROGRAM, RESOURCES
 from manyscale.coupling.grammar import IDENTIFIER, PORTS, TYPES
-from manyscale.coupling.scalars import described, kind, shortened, word_of
+from manyscale.coupling.scalars import described, kind, plain_name, shortened, word_of
+from manyscale.coupling.source import key_text
 
 UNKNOWN, MISSING, WRONG = "MS105", "MS106", "MS107"
 OPERATORS = ("f_init", "o_i", "s", "o_f")
@@ -29,11 +30,6 @@ class Fault:
     word: str = ""
     put: tuple[tuple[At, At | str], ...] = ()
     drop: tuple[At, ...] = ()
-
-
-def named(key: Any) -> str:
-    """Return the text of a key node."""
-    return key.value if isinstance(key.value, str) else repr(key.value)
 
 
 def where(at: At) -> str:
@@ -85,7 +81,7 @@ def _port_names(at: At, node: Any) -> Iterator[Fault]:
     else:
         text = f"{where(at)} names {shortened(bad[0])!r}, which is no name of a port;"
         text += " a name has letters, digits and underscores, and no digit at its beginning."
-        better = " ".join(re.sub(r"\W+", "_", word) for word in words)
+        better = " ".join(map(plain_name, words))
         write = f"{at[-1]}: {better}"
         yield Fault(WRONG, at, text, write=write if several else "", word=bad[0])
 
@@ -96,7 +92,7 @@ def _ports(at: At, keys: Mapping[str, Any]) -> Iterator[Fault]:
     for operator, node in keys.items():
         if operator.startswith("timeline "):
             inner = node.value if isinstance(node, yaml.MappingNode) else []
-            groups = [(f"{operator}: {named(k)}", (operator, named(k)), v) for k, v in inner]
+            groups = [(f"{operator}: {key_text(k)}", (operator, key_text(k)), v) for k, v in inner]
         else:
             groups = [(operator, (operator,), node)]
         for name, place, value in groups:
@@ -167,6 +163,8 @@ def _setting(at: At, node: Any) -> list[Fault]:
         return [_nested(at, node)]
     if found != "array":
         text = f"{where(at)} is {described(node)}, expected a number, a text or a list of numbers."
+        if "timestamp" in node.tag:
+            text = f"{where(at)} is {node.value}, which YAML takes for a date; put it in quotes."
         return [Fault(WRONG, at, text, word=word_of(node), drop=(at,))]
     kinds = [kind(item) for item in node.value]
     if not kinds:
@@ -206,7 +204,7 @@ def _nested(at: At, node: Any) -> Fault:
 def _flattened(at: At, node: Any, name: str) -> Iterator[tuple[str, At, Any]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            yield from _flattened((*at, named(key)), value, f"{name}.{named(key)}")
+            yield from _flattened((*at, key_text(key)), value, f"{name}.{key_text(key)}")
     else:
         yield name, at, node
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -66,6 +68,24 @@ def described(node: Any) -> str:
     if found in ("integer", "number"):
         return f"the number {text}"
     return text if found == "boolean" else f"the text '{text}'"
+
+
+def whole_number(node: Any) -> str:
+    """Return the whole number above 0 that a text, word or float is meant as, else nothing."""
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    text = str(node.value).strip().lower()
+    if text in words:
+        return str(words.index(text) + 1)
+    found = re.fullmatch(r"0*([1-9]\d*)(\.0*)?", text)
+    return found[1] if found else ""
+
+
+def plain_name(text: str, allowed: str = "") -> str:
+    """Return a name of letters, digits and underscores that is near a text; may be empty."""
+    letters = unicodedata.normalize("NFKD", text).replace("ß", "ss")
+    letters = "".join(c for c in letters if not unicodedata.combining(c))
+    name = re.sub(rf"[^A-Za-z0-9_{allowed}]+", "_", letters.removesuffix("[]")).strip("_")
+    return f"n{name}" if name[:1].isdigit() else name
 
 
 def shortened(text: str) -> str:

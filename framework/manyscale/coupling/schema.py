@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -19,7 +19,7 @@ from manyscale.registry.registry import Registry
 # what yaml-language-server understands best; every keyword used is also one of 2020-12
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _LEVELS = ("debug", "info", "warning", "error", "critical")
-_WITH_UNIT = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*[^0-9\s.].*$"
+_WITH_UNIT = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*[^0-9\s.,:;^*_+=~-].*$"
 _NUMBERS: dict[str, Schema] = {"float": {"type": "number"}, "int": {"type": "integer"}}
 _OTHERS: dict[str, Schema] = {"str": {"type": "string"}, "bool": {"type": "boolean"}}
 
@@ -44,18 +44,19 @@ MUSCLE: dict[str, Schema] = {
 def schema(registry: Registry) -> Schema:
     """Return the JSON schema of yMMSL v0.2 with all registered models and settings."""
     models = [entry.model for entry in registry]
+    names = {name: _summary(entry.model) for name, entry in registry.programs.items()}
     document = _plain(DOCUMENT)
     keys = document["properties"]
     keys["imports"]["items"] = _suggested(
         keys["imports"]["items"],
-        {f"from manyscale import implementation {m.name}": _summary(m) for m in models},
+        {f"from manyscale import implementation {name}": text for name, text in names.items()},
     )
     settings = {**_of_models(models), **_of_framework(), **MUSCLE}
     refs = {name: {"$ref": f"#/definitions/setting_{name}"} for name in settings}
     keys["settings"]["properties"] = refs
     keys["settings"]["patternProperties"] = {rf"^(.*\.)?{name}$": ref for name, ref in refs.items()}
     for component in _components(keys["models"]):
-        _complete(component["properties"], models)
+        _complete(component["properties"], models, names)
     definitions = {f"setting_{name}": one for name, one in settings.items()}
     return {"$schema": DRAFT, **document, "title": "yMMSL v0.2", "definitions": definitions}
 
@@ -77,10 +78,8 @@ def _components(models: Schema) -> list[Schema]:
     return [one[form] for one in many for form in ("additionalProperties", "items")]
 
 
-def _complete(keys: Schema, models: Iterable[type[ScaleModel]]) -> None:
-    models = list(models)
-    names = {model.name: _summary(model) for model in models}
-    keys["implementation"] = _suggested(keys["implementation"], names)
+def _complete(keys: Schema, models: Sequence[type[ScaleModel]], names: Mapping[str, str]) -> None:
+    keys["implementation"] = _suggested(keys["implementation"], dict(names))
     ports = keys["ports"]["properties"]
     for operator in OPERATORS:
         found = {

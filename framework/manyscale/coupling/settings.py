@@ -10,7 +10,9 @@ from typing import Any
 from manyscale.contract.refusal import Refused
 from manyscale.contract.units import affine, clean
 
-_WITH_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.].*?)\s*")
+_WITH_UNIT = re.compile(
+    r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.,:;^*_+=~-].*?)\s*"
+)
 
 
 def lookup(

@@ -12,13 +12,13 @@ import numpy as np
 import yaml
 
 from manyscale.contract.diagnostics import At, Finding
-from manyscale.coupling.settings import with_unit
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 VERSION = "v0.2"
 OLD_VERSION = "v0.1"
 _COMMENT = re.compile(r"(?:^|\s)#.*")
-_VERSION_KEY = "ymmsl_version"
+VERSION_KEY = "ymmsl_version"
+TEXT = "tag:yaml.org,2002:str"
 COMMAND_LINE = Path("--set")
 """Stands for the settings that were given on the command line."""
 
@@ -69,12 +69,12 @@ class Source:
         if at and at not in self.nodes:
             return None
         node = self.nodes[at][1] if at else self.root
-        return None if node is None else _LOADER("").construct_document(node)
+        return None if node is None else LOADER("").construct_document(node)
 
-    def keys(self, at: At) -> list[Any]:
+    def keys(self, at: At) -> list[str]:
         """Return the keys of the mapping at a place."""
         node = self.nodes[at][1] if at in self.nodes else self.root if not at else None
-        return [k.value for k, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        return [key_text(k) for k, _ in node.value] if isinstance(node, yaml.MappingNode) else []
 
     @property
     def is_broken(self) -> bool:
@@ -97,7 +97,7 @@ class Source:
     def drop(self, at: At) -> None:
         """Take a node out of the tree, or all but the version; its place stays known."""
         if not at and isinstance(self.root, yaml.MappingNode):
-            self.root.value = [i for i in self.root.value if i[0].value == _VERSION_KEY]
+            self.root.value = [i for i in self.root.value if i[0].value == VERSION_KEY]
             self.changed = True
         parent = self.nodes[at[:-1]][1] if len(at) > 1 else self.root
         if at not in self.nodes or parent is None:
@@ -112,9 +112,9 @@ class Source:
         around = self.nodes.get(at[:-1], (self.root, self.root))
         known = what if isinstance(what, tuple) else at
         key, old = self.nodes.get(known, (around[0], None))
-        new = yaml.compose(what, Loader=_LOADER) if isinstance(what, str) else old
+        new = yaml.compose(what, Loader=LOADER) if isinstance(what, str) else old
         self.changed = True
-        word = yaml.ScalarNode("tag:yaml.org,2002:str", str(at[-1]), key.start_mark, key.end_mark)
+        word = yaml.ScalarNode(TEXT, str(at[-1]), key.start_mark, key.end_mark)
         if known[:-1] == at[:-1] and old is not None:
             items = around[1].value
             items[:] = [_with(item, old, word, new) for item in items]
@@ -124,7 +124,7 @@ class Source:
                 self.drop(what)
         self.nodes[at] = word, new
         if new is old:
-            self.nodes.update(_walk(at, new))
+            self.nodes.update(walk(at, new))
 
     def with_settings(self, values: Mapping[str, Any]) -> str:
         """Return the text with other values for some settings, and nothing else changed."""
@@ -132,7 +132,7 @@ class Source:
         spots = [(self.nodes["settings", key][1], value) for key, value in values.items()]
         for node, value in sorted(spots, key=lambda spot: -spot[0].start_mark.index):
             start, end = node.start_mark.index, node.end_mark.index
-            text = text[:start] + _flow(value) + text[end:]
+            text = text[:start] + flow(value) + text[end:]
         return text
 
     def dumped(self) -> str:
@@ -145,124 +145,6 @@ def is_mapping(node: Any) -> bool:
     return isinstance(node, yaml.MappingNode)
 
 
-def read(file: Path, module: str = "", text: str | None = None) -> Source:
-    """Return a file with the places of its nodes; what makes it unreadable is noted in it."""
-    try:
-        source = Source(file, file.read_text(encoding="utf-8") if text is None else text, module)
-        source.root = yaml.compose(source.text, Loader=_LOADER)
-    except UnicodeDecodeError as exc:
-        why = f"byte {exc.start} is no UTF-8; save the file as UTF-8 text."
-        return Source(file, "", module, failure=Finding((), why))
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        line = mark.line + 1 if mark else 1
-        what = " ".join(f"{exc.context or ''} {exc.problem or ''}".split())
-        text_ = f"the file is no YAML: {what}; look at the indentation and colons of this line."
-        source.failure = Finding(("line", line, mark.column + 1 if mark else 1), text_)
-        return source
-    except yaml.YAMLError as exc:
-        source.failure = Finding((), f"the file is no YAML: {' '.join(str(exc).split())}.")
-        return source
-    if source.root is not None:
-        try:
-            source.root = _repaired(source, source.root, (), {}, ())
-        except RecursionError:
-            why = "the file is no YAML: an anchor stands inside itself; write it out instead."
-            return Source(file, source.text, module, failure=Finding((), why))
-        source.nodes = dict(_walk((), source.root))
-        _settle_version(source)
-        _quote_units(source)
-    return source
-
-
-def _quote_units(source: Source) -> None:
-    """Make words of settings like 5e-9 m, which yMMSL takes for a number that is none."""
-    for key in source.keys(("settings",)):
-        value = source.nodes["settings", key][1]
-        if isinstance(value, yaml.ScalarNode) and not value.style and with_unit(value.value):
-            value.tag, value.style = "tag:yaml.org,2002:str", "'"
-            source.changed = True
-
-
-def _repaired(source: Source, node: Any, at: At, seen: dict[int, Any], within: At) -> Any:
-    """Return a tree in which no node has two parents and, but for conduits, no key stands twice.
-
-    `within` is the alias around a node, if there is one. Raises `RecursionError` for an anchor
-    inside itself.
-    """
-    if isinstance(node, yaml.ScalarNode):
-        # one of its own, so that nothing is written as an alias
-        return yaml.ScalarNode(
-            node.tag, node.value, node.start_mark, node.end_mark, style=node.style
-        )
-    if id(node) in seen:
-        node = type(node)(node.tag, list(node.value), node.start_mark, node.end_mark)
-    seen[id(node)] = node  # keeps the node alive, so that its id stays its own
-    if isinstance(node, yaml.SequenceNode):
-        node.value = [
-            _repaired(source, value, (*at, number), seen, within)
-            for number, value in enumerate(node.value)
-        ]
-        return node
-    items: dict[Any, tuple[Any, Any]] = {}
-    for key, value in node.value:
-        word = _key(key)
-        inner: At = (*at, word)
-        is_alias = not within and isinstance(value, yaml.MappingNode) and id(value) in seen
-        if is_alias:
-            source.aliased.append((inner, key, value))
-            source.changed = True
-        name: Any = word
-        if word in items and at[2:] == ("conduits",):
-            name = (word, len(items))  # ymmsl keeps both
-        elif word in items:
-            source.doubled.append((inner, items.pop(word)[0], key))
-            source.changed = True
-        items[name] = key, _repaired(source, value, inner, seen, inner if is_alias else within)
-    node.value = list(items.values())
-    return node
-
-
-def _settle_version(source: Source) -> None:
-    """Note the version; read a file without a known one as v0.2, and give one of v0.1 our keys."""
-    if not isinstance(source.root, yaml.MappingNode):
-        return
-    written = source.nodes.get((_VERSION_KEY,))
-    source.version = "" if written is None else str(written[1].value)
-    if source.version == OLD_VERSION:
-        source.nodes.update(_renamed(source.nodes))
-    elif written is None:
-        key, value = (yaml.ScalarNode("tag:yaml.org,2002:str", t) for t in (_VERSION_KEY, VERSION))
-        source.root.value.insert(0, (key, value))
-        source.changed = True
-    elif source.version != VERSION:
-        written[1].value, written[1].tag = VERSION, "tag:yaml.org,2002:str"
-        source.changed = True
-
-
-def _renamed(nodes: dict[At, tuple[Any, Any]]) -> dict[At, tuple[Any, Any]]:
-    """Return the places of a file of yMMSL v0.1 under the keys that v0.2 has for them."""
-    model = nodes.get(("model", "name"))
-    name = str(model[1].value) if model else ""
-    numbers = {
-        at[2]: str(node.value)
-        for at, (_, node) in nodes.items()
-        if len(at) == 4 and at[:2] == ("model", "components") and at[3] == "name"
-    }
-    found: dict[At, tuple[Any, Any]] = {}
-    for at, pair in nodes.items():
-        match at:
-            case ("model", "components", int(number), *rest):
-                found["models", name, "components", numbers.get(number, ""), *rest] = pair
-            case ("model", *rest):
-                found["models", name, *rest] = pair
-            case ("implementations", *rest):
-                found["programs", *rest] = pair
-            case ("resources", str(component), *rest):
-                found["resources", f"{name}.{component}", *rest] = pair
-    return found
-
-
 def _with(item: Any, old: Any, word: Any, new: Any) -> Any:
     """Return an item of a mapping or list, with another key and value if it is the old one."""
     if isinstance(item, tuple):
@@ -270,20 +152,25 @@ def _with(item: Any, old: Any, word: Any, new: Any) -> Any:
     return new if item is old else item
 
 
-def _key(key: Any) -> str:
-    return key.value if isinstance(key.value, str) else repr(key.value)
+def key_text(key: Any) -> str:
+    """Return the text of a key node."""
+    if isinstance(key.value, str):
+        return key.value
+    parts = [" ".join(map(key_text, p)) if isinstance(p, tuple) else key_text(p) for p in key.value]
+    return f"[{', '.join(parts)}]"
 
 
-def _walk(at: At, node: Any) -> Iterator[tuple[At, tuple[Any, Any]]]:
+def walk(at: At, node: Any) -> Iterator[tuple[At, tuple[Any, Any]]]:
+    """Yield the place of everything in a node, with key and value node."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            inner = (*at, _key(key))
+            inner = (*at, key_text(key))
             yield inner, (key, value)
-            yield from _walk(inner, value)
+            yield from walk(inner, value)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             yield (*at, number), (value, value)
-            yield from _walk((*at, number), value)
+            yield from walk((*at, number), value)
 
 
 class Sources:
@@ -381,13 +268,8 @@ def _word(source: Source, word: str, start: Any, end: Any) -> tuple[int, int] | 
     return None
 
 
-def as_source(settings: Mapping[str, Any]) -> Source:
-    """Return settings from the command line as one more file of the spec."""
-    body = "".join(f"  {name}: {_flow(value)}\n" for name, value in settings.items())
-    return read(COMMAND_LINE, text=f"ymmsl_version: v0.2\nsettings:\n{body}")
-
-
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """Return a value as YAML text on one line."""
     text: str = yaml.safe_dump(_plain(value), default_flow_style=True, width=10_000).strip()
     return text.removesuffix("...").strip()
 

@@ -11,8 +11,9 @@ from ymmsl.v0_2 import Component, Conduit, Configuration, Model, Reference
 
 from manyscale.contract.diagnostics import At
 from manyscale.contract.model import ScaleModel
+from manyscale.coupling.nesting import circles
 from manyscale.coupling.source import Source, Sources
-from manyscale.coupling.wiring import Wiring, circles
+from manyscale.coupling.wiring import Wiring
 from manyscale.registry import registry
 
 NOTHING = "nothing"
@@ -45,7 +46,15 @@ class Spec:
 
     def at(self, model: Model) -> At:
         """Return where a model is written."""
-        return ("models", str(model.name).partition("__customised_for__")[0])
+        name, copied, _ = str(model.name).partition("__customised_for__")
+        return ("models", self._joined.get(name, name) if copied else name)
+
+    @cached_property
+    def _joined(self) -> dict[str, str]:
+        """The names of models by what their copies begin with: there, dots are underscores."""
+        models = ((s, name) for s in self.sources.files for name in s.names("models"))
+        full = [f"{source.module}.{name}".lstrip(".") for source, name in models]
+        return {name.replace(".", "_"): name for name in full}
 
     def conduits(self, model: Model) -> list[tuple[Conduit, At]]:
         """Return a model's conduits with their places."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -13,13 +13,20 @@ import yaml
 from manyscale.contract.diagnostics import At
 from manyscale.contract.refusal import nearest
 from manyscale.coupling.document import DOCUMENT, PROGRAM, RESOURCES, VALUE
-from manyscale.coupling.grammar import COMPONENT, IDENTIFIER, MODEL, Schema
-from manyscale.coupling.rules import MISSING, RULES, UNKNOWN, WRONG, Fault, named, port_words, where
-from manyscale.coupling.scalars import GARBLED, described, kind, quoted, shortened, word_of
-from manyscale.coupling.source import OLD_VERSION, Source
+from manyscale.coupling.grammar import COMPONENT, IDENTIFIER, MODEL, MULTIPLICITY, Schema
+from manyscale.coupling.rules import MISSING, RULES, UNKNOWN, WRONG, Fault, port_words, where
+from manyscale.coupling.scalars import (
+    GARBLED,
+    described,
+    kind,
+    plain_name,
+    quoted,
+    shortened,
+    whole_number,
+    word_of,
+)
+from manyscale.coupling.source import OLD_VERSION, VERSION_KEY, Source, key_text
 
-VERSION_KEY = "ymmsl_version"
-"""Another check looks at it."""
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -99,6 +106,9 @@ class _Walk:
             text = f"imports is one text, expected {step.schema['title']}."
             write = f"imports:\n- {step.node.value}"
             return Fault(WRONG, step.at, text, write=write, put=put)
+        if step.schema is MULTIPLICITY and (number := whole_number(step.node)):
+            write = f"{step.at[-1]}: {number}"
+            return replace(self._wrong(step), write=write, put=((step.at, number),))
         if step.schema is VALUE:
             found: Fault = RULES["setting"](step.at, step.node)[0]
             return found
@@ -134,7 +144,7 @@ class _Walk:
             yield self._wrong(step), step
         inner = schema.get("items", {})
         own = inner.get("required", [""])[0]
-        if own and node.value and own not in map(named, _keys(node.value[0])):
+        if own and node.value and own not in map(key_text, _keys(node.value[0])):
             text = f"{where(at)} is a list, expected {schema['title']}; leave out the dashes."
             yield Fault(WRONG, at, text), step
             return
@@ -144,17 +154,25 @@ class _Walk:
     def _mapping(self, step: Step) -> Iterator[tuple[Fault, Step]]:
         at, schema = step.at, step.schema
         pairs = [(k, v) for k, v in step.node.value if k.tag != _MERGE]
-        present = {named(key) for key, _ in pairs}
+        if len(pairs) < len(step.node.value):
+            text = f"{where(at)} takes keys from elsewhere with <<, which yMMSL does not read;"
+            yield Fault(WRONG, (*at, "<<"), f"{text} write them out."), step
+        if nested := _nested_resources(step):
+            yield nested, step
+            return
+        beside = {fault.at[-1]: fault for fault in self._beside_models(step)}
+        yield from ((fault, step) for fault in beside.values())
+        present = {key_text(key) for key, _ in pairs}
         if nameless := _nameless(pairs, schema):
             text = f"{where(at)} has {nameless!r} where a name stands; the name is missing above."
             yield Fault(MISSING, (*at, nameless), text, write=f"NAME:\n  {nameless}: ..."), step
             return
         meant = _meant(present, schema) if len(pairs) == len(step.node.value) else {}
-        effective = {meant.get(named(key), named(key)): value for key, value in pairs}
+        effective = {meant.get(key_text(key), key_text(key)): value for key, value in pairs}
         for key, value in pairs:
-            name = named(key)
+            name = key_text(key)
             inner = _inner(meant.get(name, name), schema)
-            if at == () and name == VERSION_KEY:
+            if name in beside or (at == () and name == VERSION_KEY):  # another check looks at it
                 continue
             if name in meant:
                 yield self._unknown(step, name, meant[name]), step
@@ -170,6 +188,19 @@ class _Walk:
             rule = RULES.get(str(schema.get("title")))
             yield from ((fault, step) for fault in (rule(at, effective) if rule else ()))
 
+    def _beside_models(self, step: Step) -> Iterator[Fault]:
+        """Yield keys of a model that stand beside it, one step too far to the left."""
+        names = [key_text(key) for key, _ in step.node.value]
+        models = [name for name in names if name not in MODEL["properties"]]
+        if step.at != ("models",) or len(models) != 1:
+            return
+        for name in set(names) - set(models):
+            known = {*MODEL["properties"], "name"} & {*self._source.keys(("models", name))}
+            if not known and ("models", models[0], name) not in self._source.nodes:
+                text = f"{name} stands beside the model {models[0]} and belongs into it;"
+                put = ((("models", models[0], name), ("models", name)),)
+                yield Fault(UNKNOWN, ("models", name), f"{text} indent it.", put=put)
+
     def _name(self, step: Step, key: Any, name: str) -> Iterator[tuple[Fault, Step]]:
         pattern = step.schema["propertyNames"]["pattern"]
         hidden = any(word in name and word != name for word in self._bad)
@@ -179,12 +210,12 @@ class _Walk:
         declares = step.at[-1] in ("models", "programs", "components")
         if not declares and any(word in name for word in self._bad):
             return
-        dots = "" if pattern == f"^{IDENTIFIER}$" else r".\[\]"
-        better = re.sub(rf"[^\w{dots}]+", "_", name).strip("_")
-        better = f"n{better}" if better[:1].isdigit() else better
+        dots = "" if pattern == f"^{IDENTIFIER}$" else "."
+        better = plain_name(name, dots + (r"\[\]" if r"\[" in pattern else ""))
         text = f"{name!r} under {where(step.at)} is no name;"
         text += " a name has letters, digits and underscores, and no digit at its beginning."
-        yield Fault(WRONG, (*step.at, name), text, write=f"{better}: ..."), step
+        write = f"{better}: ..." if better else ""
+        yield Fault(WRONG, (*step.at, name), text, write=write), step
 
     def _unknown(self, step: Step, name: str, meant: str) -> Fault:
         at, schema = step.at, step.schema
@@ -198,10 +229,19 @@ class _Walk:
         hint = f" It belongs {place}." if place else f" Known are: {', '.join(known)}."
         if place:
             home = self._home(at, name)
+            if name == "settings" and "components" in at:
+                return self._settings_inside(at, text)
             moved = (((*home, name), (*at, name)),) if home is not None else ()
             return Fault(UNKNOWN, (*at, name), text + hint, put=moved)
         drop = () if "ports" in at else ((*at, name),)
         return Fault(UNKNOWN, (*at, name), text + hint, drop=drop)
+
+    def _settings_inside(self, at: At, text: str) -> Fault:
+        given = self._source.data((*at, "settings"))
+        lines = [f"{at[-1]}.{k}: {v}" for k, v in given.items()] if isinstance(given, dict) else []
+        text += " It belongs at the left of the file, with the component before a dot."
+        write = "\n  ".join(["settings:", *lines])
+        return Fault(UNKNOWN, (*at, "settings"), text, write=write, drop=((*at, "settings"),))
 
     def _home(self, at: At, name: str) -> At | None:
         """Return the mapping a misplaced key belongs in, None if that is not clear."""
@@ -226,13 +266,29 @@ def _keys(node: Any) -> list[Any]:
     return [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
 
 
+def _nested_resources(step: Step) -> Fault | None:
+    """Return the fault of resources that are nested by model instead of written with a dot."""
+    at, pairs = step.at, step.node.value
+    if len(at) != 2 or at[0] != "resources" or not pairs:
+        return None
+    if any(kind(value) != "object" for _, value in pairs):
+        return None
+    names = [key_text(key) for key, _ in pairs]
+    text = f"{where(at)} is a mapping of components; model and component are joined with a dot."
+    write = "\n".join(f"{at[1]}.{name}: ..." for name in names)
+    put = tuple(((at[0], f"{at[1]}.{name}"), (*at, name)) for name in names)
+    return Fault(WRONG, at, text, write=write, put=put, drop=(at,))
+
+
 def _nameless(pairs: Sequence[tuple[Any, Any]], schema: Schema) -> str:
     """Return a key that belongs into a thing with a name, where the name itself should stand."""
     inner = schema.get("additionalProperties", {})
     if "propertyNames" not in schema or inner.get("type") != "object":
         return ""
     known = {"name", *inner["properties"]}
-    odd = (named(k) for k, v in pairs if named(k) in known and kind(v) not in ("object", "null"))
+    odd = (
+        key_text(k) for k, v in pairs if key_text(k) in known and kind(v) not in ("object", "null")
+    )
     return next(odd, "")
 
 

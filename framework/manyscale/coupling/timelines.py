@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,6 @@ from ymmsl.v0_2.timeline_resolver import (
 )
 
 from manyscale.contract.diagnostics import At
-from manyscale.coupling.wiring import Wiring
 
 LAST, REPEAT = ConduitFilter.LAST, ConduitFilter.REPEAT
 
@@ -34,15 +33,17 @@ class Mismatch:
     """The component that an answer was meant for."""
 
 
-def mismatches(wiring: Wiring) -> Iterator[Mismatch]:
-    """Yield what ymmsl finds; what is found is mended or left out, so that all of it is."""
-    yield from _Search(wiring).found()
+def mismatches(model: Model, places: Sequence[At]) -> Iterator[Mismatch]:
+    """Yield what ymmsl finds in a model; that is mended or left out in it, so that all is found.
+
+    `places` are those of its conduits.
+    """
+    yield from _Search(model, places).found()
 
 
 class _Search:
-    def __init__(self, wiring: Wiring) -> None:
-        self.model = wiring.sound()
-        places = [at for _, at in wiring.clear]
+    def __init__(self, model: Model, places: Sequence[At]) -> None:
+        self.model = model
         self.places = {id(c): at for c, at in zip(self.model.conduits, places, strict=True)}
 
     def found(self) -> Iterator[Mismatch]:

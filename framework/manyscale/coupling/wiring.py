@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from ymmsl.v0_2 import (
     Component,
     Conduit,
-    Identifier,
     Model,
     Operator,
     Port,
@@ -22,12 +21,10 @@ from ymmsl.v0_2 import (
 
 from manyscale.contract.diagnostics import At
 from manyscale.contract.refusal import close_to
+from manyscale.coupling.graph import SETTINGS_IN
+from manyscale.coupling.nesting import Surroundings, downstream, leaving, parts, promised
+from manyscale.coupling.timelines import Mismatch, mismatches
 
-if TYPE_CHECKING:
-    from manyscale.coupling.spec import Spec
-    from manyscale.coupling.timelines import Mismatch
-
-SETTINGS_IN = "muscle_settings_in"
 SENDING = (Operator.O_I, Operator.O_F)
 End = Literal["sender", "receiver"]
 ENDS: tuple[End, End] = ("sender", "receiver")
@@ -60,7 +57,7 @@ class Fault:
 class Wiring:
     """A model's components and conduits, with their places."""
 
-    def __init__(self, spec: Spec, model: Model) -> None:
+    def __init__(self, spec: Surroundings, model: Model) -> None:
         self.spec, self.model = spec, model
         self.at = spec.at(model)
         self.conduits = spec.conduits(model)
@@ -92,7 +89,7 @@ class Wiring:
         )
 
     def _at_end(self, conduit: Conduit, at: At, end: End) -> Iterator[Fault]:
-        name, port = _parts(getattr(conduit, end))
+        name, port = parts(getattr(conduit, end))
         if not name:
             # seen from inside, a port by which the model receives is one that sends
             yield from self._at_port(conduit, at, end, self.model.ports, port, end == "receiver")
@@ -163,7 +160,7 @@ class Wiring:
         faulty = [ref for f in self.faults for ref in (f.conduit.sender, f.conduit.receiver)
                   if f.kind != "second"]  # fmt: skip
         meant = {ref for one in [*faulty, *lost] for ref in self._meant(one)}
-        found = {_parts(ref)[0] for ref in meant if self._starts(ref)} - {Reference([])}
+        found = {parts(ref)[0] for ref in meant if self._starts(ref)} - {Reference([])}
         heard = {c.receiver for c in right}
         for name, component in self.model.components.items():
             contract = self.spec.contract(component)
@@ -177,7 +174,7 @@ class Wiring:
 
     def _starts(self, receiver: Reference) -> bool:
         """Whether a reference names an F_INIT port of a component."""
-        name, port = _parts(receiver)
+        name, port = parts(receiver)
         component = self.model.components.get(name)
         if component is None:
             return False
@@ -226,9 +223,7 @@ class Wiring:
     @cached_property
     def mismatches(self) -> list[Mismatch]:
         """What is wrong with the timelines of the conduits that can be connected."""
-        from manyscale.coupling.timelines import mismatches
-
-        return list(mismatches(self))
+        return list(mismatches(self.sound(), [at for _, at in self.clear]))
 
     def unsure(self) -> Iterator[tuple[At, str]]:
         """Yield the ports that may seem unconnected because a conduit is at fault."""
@@ -243,11 +238,11 @@ class Wiring:
             nested = self.spec.nested(component)
             if nested is not None and any(p not in nested.ports for p in component.ports):
                 for port in nested.ports:
-                    yield from _from(self.spec, nested, Reference(str(port)), frozenset())
+                    yield from leaving(self.spec, nested, Reference(str(port)))
 
     def _meant(self, reference: Reference) -> list[Reference]:
         """Return the ports that a reference may have meant."""
-        name, port = _parts(reference)
+        name, port = parts(reference)
         components = self.model.components
         if not name:
             if reference in components:
@@ -262,82 +257,6 @@ class Wiring:
         if near:
             return self._meant(Reference(near) + Reference(port))
         return [c.name + Reference(port) for c in components.values() if port in c.ports]
-
-
-def promised(spec: Spec, component: Component) -> Mapping[str, Port] | None:
-    """Return the ports a component's implementation has, None if they are not known."""
-    nested = spec.nested(component)
-    if any(closing is component for _, closing in spec.circles):
-        return None
-    if nested is not None:
-        return {str(n): port for n, port in nested.ports.items()}
-    program = spec.program(component)
-    listed = {} if program is None else {str(n): port for n, port in program.ports.items()}
-    contract = as_written(spec.contract(component))
-    if contract is None:
-        return listed or None
-    return {**listed, **contract}  # a check of programs compares the two
-
-
-def as_written(contract: Any) -> dict[str, Port] | None:
-    """Return the ports of a contract as yMMSL has them."""
-    if contract is None:
-        return None
-    return {
-        name: Port(Identifier(name), Operator[port.operator.upper()], Timeline(port.timeline))
-        for name, port in contract.ports.items()
-    }
-
-
-def downstream(
-    spec: Spec, model: Model, receiver: Reference, seen: frozenset[str] = frozenset()
-) -> Iterator[tuple[At, str]]:
-    """Yield the component and port a conduit to a receiver leads to, through nested models."""
-    name, port = _parts(receiver)
-    here = f"{model.name}/{receiver}"
-    if here in seen:
-        return
-    seen |= {here}
-    if not name:
-        for outer in spec.config.models.values():
-            for component in outer.components.values():
-                if component.implementation == model.name:
-                    sender = component.name + Reference(port)
-                    yield from _from(spec, outer, sender, seen)
-        return
-    yield (*spec.at(model), "components", str(name)), port
-    nested = spec.nested(model.components[name])
-    if nested is not None:
-        yield from _from(spec, nested, Reference(port), seen)
-
-
-def _from(
-    spec: Spec, model: Model, sender: Reference, seen: frozenset[str]
-) -> Iterator[tuple[At, str]]:
-    for conduit in model.conduits:
-        name = conduit.receiving_component()
-        if conduit.sender == sender and (not name or name in model.components):
-            yield from downstream(spec, model, conduit.receiver, seen)
-
-
-def circles(
-    spec: Spec, model: Model, path: list[Model], done: set[Reference]
-) -> Iterator[tuple[list[Model], Component]]:
-    """Yield the components implemented by a model around them, with those models, once each."""
-    if model.name in done:
-        return
-    for component in model.components.values():
-        nested = spec.nested(component)
-        if nested is not None and nested in path:
-            yield path[path.index(nested) :], component
-        elif nested is not None:
-            yield from circles(spec, nested, [*path, nested], done)
-    done.add(model.name)
-
-
-def _parts(reference: Reference) -> tuple[Reference, str]:
-    """Return component and port of a conduit's end; no component for a port of the model."""
-    return Reference(list(reference)[:-1]), str(reference[-1])
 
 
 def _is_reference(word: str) -> bool:

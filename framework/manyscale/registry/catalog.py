@@ -36,11 +36,9 @@ def configuration() -> Any:
     """Return the ymmsl Configuration with the program of every registered model."""
     from ymmsl.v0_2 import Configuration
 
-    programs = [program(entry.model, entry.reference) for entry in registry.load()]
-    programs += [
-        program(entry.model, entry.reference, mpi=True)
-        for entry in registry.load()
-        if entry.model.capabilities.parallel == "mpi"
+    programs = [
+        program(entry.model, entry.reference, mpi=name != entry.model.name)
+        for name, entry in registry.load().programs.items()
     ]
     return Configuration(programs=programs)
 
@@ -74,7 +72,7 @@ def program(model: type[ScaleModel], reference: str, *, mpi: bool = False) -> An
     python = Path(os.environ.get(PYTHON, sys.executable))
     family = mpi_family.of(python) if mpi else None
     return Program(
-        f"{model.name}_mpi" if mpi else model.name,
+        f"{model.name}{registry.ON_RANKS}" if mpi else model.name,
         Ports(ports),
         (model.__doc__ or "").strip().partition("\n")[0],
         SupportedSettings(settings),

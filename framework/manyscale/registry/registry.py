@@ -19,6 +19,9 @@ from manyscale.contract.quantities import COMMON, Quantity
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.registry import hooks
 
+ON_RANKS = "_mpi"
+"""Ends the name of the program that runs a model on several MPI ranks."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -69,6 +72,16 @@ class Registry:
                 self.broken.append(_broken(point, exc))
         return dict(sorted(found.items()))
 
+    @property
+    def programs(self) -> dict[str, Entry]:
+        """Entries by the names a spec imports: the models, and `MODEL_mpi` of those with ranks."""
+        ranked = {
+            f"{name}{ON_RANKS}": entry
+            for name, entry in self.models.items()
+            if entry.model.capabilities.parallel == "mpi"
+        }
+        return {**ranked, **self.models}
+
     def find(self, name: str) -> Entry:
         """Return a model by name, or refuse the name with the nearest one."""
         if name in self.clashes:
@@ -76,7 +89,7 @@ class Registry:
         if name in self.models:
             return self.models[name]
         hidden = "".join(f" Plugin {b.plugin} is BROKEN: {b.reason}" for b in self.broken)
-        raise Refused(f"No model is called {name!r}.{nearest(name, self.models)}{hidden}")
+        raise Refused(f"No model is called {name!r}.{nearest(name, self.programs)}{hidden}")
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.models.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from manyscale.contract.diagnostics import Finding, check
+from manyscale.contract.diagnostics import At, Finding, check
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.coupling.modules import OURS, Import, content, parsed
 from manyscale.coupling.prove import Files
@@ -24,12 +24,15 @@ def custom_implementation(files: Files) -> Iterator[Finding]:
           city.house.boiler: gas_boiler        # boiler in the model that implements house
     """
     known = {name: part for source in files.sources.own() for name, part in _own(source)}
+    custom: dict[str, str] = {}  # MUSCLE3 puts them in one after the other
     for source in files.sources.own():
-        keys = [at for at in source.nodes if len(at) == 2 and at[0] == "custom_implementations"]
-        for at in keys:
+        for path in map(str, source.keys(("custom_implementations",))):
+            at: At = ("custom_implementations", path)
             value = source.data(at)
-            word, why = _fault(str(at[1]), value, known)
-            if why:
+            word, why = _fault(path, value, known, custom)
+            if not why:
+                custom[path] = str(value)
+            else:
                 place = (str(source.file), *at)
                 yield Finding(place, why, word=word, drop=(place,))
 
@@ -43,7 +46,9 @@ def _own(source: Any) -> Iterator[tuple[str, Any]]:
         yield one.name, one
 
 
-def _fault(path: str, value: Any, known: Mapping[str, Any]) -> tuple[str, str]:
+def _fault(
+    path: str, value: Any, known: Mapping[str, Any], custom: Mapping[str, str]
+) -> tuple[str, str]:
     """Return the word that is wrong and a sentence, both empty if nothing is."""
     start, *rest = path.split(".")
     if start not in known or not _is_model(known[start]):
@@ -56,11 +61,11 @@ def _fault(path: str, value: Any, known: Mapping[str, Any]) -> tuple[str, str]:
         )
     if not rest:
         return start, f"{path} is a model; a component's name follows: {start}.COMPONENT."
-    return _fault_in_path(path, start, rest, known)
+    return _fault_in_path(path, start, rest, known, custom)
 
 
 def _fault_in_path(
-    path: str, start: str, rest: list[str], known: Mapping[str, Any]
+    path: str, start: str, rest: list[str], known: Mapping[str, Any], custom: Mapping[str, str]
 ) -> tuple[str, str]:
     where, components = start, _components(known[start])
     for number, name in enumerate(rest):
@@ -70,11 +75,12 @@ def _fault_in_path(
             said = f"{path} names {name}, which is no component of {where}."
             return name, said + nearest(name, components)
         if number < len(rest) - 1:
-            nested = known.get(components[name]) if components[name] in known else None
-            if components[name] in known and not _is_model(nested):
-                said = f"{path} goes into {name}, which is implemented by {components[name]},"
-                return rest[number + 1], f"{said} a program: it has no components."
             where = f"{where}.{name}"
+            program = custom.get(where, components[name])
+            nested = known.get(program)
+            if program in known and not _is_model(nested):
+                said = f"{path} goes into {name}, which is implemented by {program},"
+                return rest[number + 1], f"{said} a program: it has no components."
             components = None if nested is None else _components(nested)
     return "", ""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from manyscale.contract.diagnostics import Finding, check
+from manyscale.contract.diagnostics import At, Finding, check
 from manyscale.contract.refusal import nearest
 from manyscale.coupling.prove import Files
+from manyscale.coupling.source import Source
 
 ORDER = ("last", "repeat", "pad")
 
@@ -32,7 +34,11 @@ def filters(files: Files) -> Iterator[Finding]:
             ordered = sorted((w for w in words if w in ORDER), key=ORDER.index)
             sender = str(at[3])
             lead = "- " if len(at) > 4 else f"{sender}: "
-            if unknown:
+            if receiver in ORDER:
+                yield _behind(source, at, lead, line.split())
+            elif unknown and "." in unknown[0]:
+                yield _several(source, at, line)
+            elif unknown:
                 yield Finding(
                     (str(source.file), *at),
                     f"the conduit {sender} to {receiver} has the filter {unknown[0]}, which there"
@@ -49,3 +55,23 @@ def filters(files: Files) -> Iterator[Finding]:
                     word=words[0],
                     drop=((str(source.file), *at),),
                 )
+
+
+def _behind(source: Source, at: At, lead: str, words: list[str]) -> Finding:
+    """Return the finding of filters behind the receiver."""
+    place = (str(source.file), *at)
+    right = " ".join(sorted(words, key=lambda word: word not in ORDER))
+    text = f"the filters of the conduit {at[3]} stand behind the receiver; they belong before it."
+    return Finding(place, text, write=lead + right, put=((place, f"'{right}'"),))
+
+
+def _several(source: Source, at: At, line: str) -> Finding:
+    """Return the finding of several receivers on one line."""
+    place = (str(source.file), *at)
+    receivers = re.findall(rf"(?:\b(?:{'|'.join(ORDER)})\s+)*[\w.]+", line)
+    text = f"the conduit {at[3]} has {len(receivers)} receivers on one line; write a list of them."
+    write = "\n".join(f"- {' '.join(one.split())}" for one in receivers)
+    if len(at) > 4:  # in a list already
+        return Finding(place, text, write=write, drop=(place,))
+    listed = f"[{', '.join(receivers)}]"
+    return Finding(place, text, write=f"{at[3]}:\n{write}", put=((place, listed),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from manyscale.contract.diagnostics import Finding, check
@@ -87,8 +88,9 @@ def _of_module(files: Files, one: Import) -> Iterator[Finding]:
 def _corrected(text: str) -> str:
     """Return an import of what seem to be module and name."""
     form = ("from", "import", "implementation")
-    words = [word for word in text.split() if word not in form]
-    if len(words) == 1:
-        words = [OURS, words[0]]
-    module, name = (words[0], words[-1]) if words else ("MODULE", "NAME")
-    return f"- from {module} import implementation {name}"
+    module, *names = [w for w in re.split(r"[\s,]+", text) if w and w not in form] or ["MODULE"]
+    if not names and module != OURS and not text.startswith("from"):
+        module, names = OURS, [module]
+    alias = names.index("as") if "as" in names else None  # yMMSL has no other names
+    lines = [f"- from {module} import implementation {name}" for name in names[:alias] or ["NAME"]]
+    return "\n".join(lines)

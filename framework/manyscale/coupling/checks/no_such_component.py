@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ymmsl.v0_2 import Reference
+
 from manyscale.contract.diagnostics import Finding, check
-from manyscale.contract.refusal import nearest
+from manyscale.contract.refusal import close_to, nearest
 from manyscale.coupling.load import Spec
+from manyscale.coupling.wiring import Wiring
 
 
 @check("MS203", stage="config")
@@ -38,6 +41,18 @@ def no_such_component(spec: Spec) -> Iterator[Finding]:
                     fault.at,
                     f"the conduit {fault.conduit.sender} to {fault.conduit.receiver} names the"
                     f" component {name}, which {wiring.at[1]} does not have."
-                    f"{nearest(name, map(str, wiring.model.components))}",
+                    f"{_meant(wiring, fault.reference)}",
                     word=name,
                 )
+
+
+def _meant(wiring: Wiring, reference: Reference) -> str:
+    """Return a hint: the component with a similar name, or else the only one with those ports."""
+    components = wiring.model.components
+    name = str(reference[:-1])
+    ports = {str(f.reference[-1]) for f in wiring.faults
+             if f.kind == "component" and f.reference[:-1] == reference[:-1]}  # fmt: skip
+    having = [str(n) for n, c in components.items() if ports <= {*map(str, c.ports)}]
+    if len(having) == 1 and not close_to(name, map(str, components), 0.7):
+        return f" Did you mean {having[0]!r}?"
+    return nearest(name, map(str, components))

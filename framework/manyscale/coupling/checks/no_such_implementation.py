@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from manyscale.contract.diagnostics import Finding, check
 from manyscale.contract.refusal import close_to, nearest
-from manyscale.coupling.load import OURS, Spec
+from manyscale.coupling.load import Spec
+from manyscale.coupling.modules import OURS
 
 
 @check("MS201", stage="config")
@@ -28,12 +29,12 @@ def no_such_implementation(spec: Spec) -> Iterator[Finding]:
             name = component.implementation
             if name is None or str(name) in known or _is_told(spec, str(name)):
                 continue
-            registered = str(name) in spec.registry.models
+            registered = str(name) in spec.registry.programs
             yield Finding(
                 (*wiring.place(component), "implementation"),
                 f"{component.name} is implemented by {name}, which is neither imported nor"
                 f" a program or model of this spec."
-                f"{'' if registered else nearest(str(name), {*imported, *spec.registry.models})}",
+                f"{'' if registered else nearest(str(name), {*imported, *spec.registry.programs})}",
                 write=f"imports:\n- from {OURS} import implementation {name}" if registered else "",
                 word=str(name),
             )

@@ -13,7 +13,7 @@ from manyscale.coupling.modules import parsed
 
 @check("MS221", stage="config")
 def one_model(spec: Spec) -> Iterator[Finding]:
-    """A spec has no model, or several that could be run.
+    """A spec has no model, an empty one, or several that could be run.
 
     The model that is run is the one that implements no component of another model. A spec has
     exactly one; all others stand in it as implementations of components, directly or through
@@ -41,6 +41,11 @@ def one_model(spec: Spec) -> Iterator[Finding]:
             _place(spec, roots[1]),
             f"{roots[0].name} and {names} could both be run; a spec has one model that implements"
             f" no component, so use {several} in {roots[0].name}, or take {several} out.",
+        )
+    elif roots and not roots[0].components and not spec.is_lost(spec.at(roots[0])):
+        yield Finding(
+            _place(spec, roots[0]),
+            f"{roots[0].name} has no components, so there is nothing to run.",
         )
 
 

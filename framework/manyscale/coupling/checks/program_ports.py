@@ -10,7 +10,7 @@ from ymmsl.v0_2 import Port
 from manyscale.contract.diagnostics import Finding, check
 from manyscale.contract.refusal import nearest
 from manyscale.coupling.load import Spec
-from manyscale.coupling.wiring import as_written
+from manyscale.coupling.nesting import as_written
 
 
 @check("MS223", stage="config")

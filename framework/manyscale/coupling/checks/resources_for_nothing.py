@@ -32,10 +32,11 @@ def resources_for_nothing(spec: Spec) -> Iterator[Finding]:
         return  # told elsewhere
     root = roots[0]
     known = set(_paths(spec, root, str(root.name)))
+    free = known - {*map(str, spec.config.resources)}
     for name in map(str, spec.config.resources):
         if name not in known and not _lost(spec, root, name):
             told = f"{root.name}.{name}" if f"{root.name}.{name}" in known else ""
-            why = " The name of the model comes first." if told else nearest(name, known)
+            why = " The name of the model comes first." if told else nearest(name, free or known)
             yield Finding(
                 ("resources", name),
                 f"{name} is no component that runs a program, so its resources are passed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,12 +60,13 @@ def _wrong(graph: Graph, one: Address, node: Node, value: Any) -> Finding | None
     if setting is not None and kind != "str" and isinstance(value, str) and with_unit(value):
         return None  # a number with a unit is looked at by itself
     about = f" [{setting.unit}]: {setting.text}" if setting is not None else ""
+    said = str(value).lower() if isinstance(value, bool) else repr(value)
     right = _meant(value, kind, setting.default if setting and not setting.required else None)
     return Finding(
         ("settings", one.key),
-        f"{one.key} is {value!r}, {node.name} expects {_WORDS[kind]}{about}.",
+        f"{one.key} is {said}, {node.name} expects {_WORDS[kind]}{about}.",
         write="" if right is None else f"{one.key}: {right}",
-        word=str(value),
+        word=said.strip("'"),
     )
 
 
@@ -75,8 +77,19 @@ def is_a(value: Any, kind: str) -> bool:
     return type(value).__name__ == kind
 
 
+def _number(text: str) -> Any:
+    """Return the number a text is meant as (`1,5`, `2*10^-6`), else the text."""
+    plain = text.strip().lower().replace(",", ".")
+    plain = re.sub(r"^((.+?)\s*[x*]\s*)?10(\^|\*\*)", lambda m: f"{m[2] or 1}e", plain)
+    try:
+        return float(plain)
+    except ValueError:
+        return text
+
+
 def _meant(value: Any, kind: str, default: Any) -> Any:
     """Return a value of the right type, as YAML writes it; None if there is none to propose."""
+    value = _number(value) if isinstance(value, str) and kind in ("int", "float") else value
     if kind == "int" and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind == "str" and not isinstance(value, list):

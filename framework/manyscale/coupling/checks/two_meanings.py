@@ -14,9 +14,8 @@ def two_meanings(files: Files) -> Iterator[Finding]:
     """A name stands for two implementations.
 
     Components name their implementation: a program of the spec, a model of the spec, or
-    something that is imported. All of them share their names. MUSCLE3 refuses a program and a
-    model of one name, and of an imported and an own implementation, or of two imports, it takes
-    the later one without a word.
+    something that is imported. All of them share their names, and each is brought once. MUSCLE3
+    refuses two of one name, also an import that stands there twice.
 
         imports:
         - from manyscale import implementation bulk
@@ -28,11 +27,13 @@ def two_meanings(files: Files) -> Iterator[Finding]:
     """
     meant: dict[str, tuple[str, str]] = {}  # what a name stands for: where from, and in words
     for name, origin, what, at in _names(files):
-        first, said = meant.setdefault(name, (origin, what))
-        if first != origin:
-            yield Finding(
-                at, f"{name} is {what} here, and already {said}; rename one of them.", drop=(at,)
-            )
+        if name not in meant:
+            meant[name] = origin, what
+        elif meant[name][0] != origin:
+            said = f"{name} is {what} here, and already {meant[name][1]}; rename one of them."
+            yield Finding(at, said, drop=(at,))
+        elif what.startswith("imported"):
+            yield Finding(at, f"{name} is {what} a second time; take one out.", drop=(at,))
 
 
 def _names(files: Files) -> Iterator[tuple[str, str, str, At]]:

@@ -25,7 +25,7 @@ def version(files: Files) -> Iterator[Finding]:
         if not is_mapping(source.root) or source.version in (VERSION, OLD_VERSION):
             continue
         found = f"{source.version!r}" if source.version else "none"
-        where = ("ymmsl_version",) if source.version else ("line", 1, 1)
+        where = ("ymmsl_version",) if ("ymmsl_version",) in source.nodes else ("line", 1, 1)
         yield Finding(
             (str(source.file), *where),
             f"the file says its yMMSL version, {VERSION}; found {found}.",
