@@ -30,10 +30,10 @@ class Port:
     like
         `"*"`: the fields the conduit carries; a port's name: that port's fields. For bridges;
         the checks follow it along the conduits, no host resolves it yet.
-    axes, unit, mesh
+    axes, unit, mesh, finite
         How the fields of a `like` port differ from their origin: `axes={"x": "y=cells"}` puts
         the axis y where x was, `axes={"*": ""}` says that all lengths are others; `unit` and
-        `mesh` take the place of those that came.
+        `mesh` take the place of those that came, `finite` says that no NaN leaves here.
     fields
         Declared fields by name.
     """
@@ -53,14 +53,15 @@ class Port:
         axes: Mapping[str, str] | None = None,
         unit: str = "",
         mesh: str = "",
+        finite: bool = False,
         **fields: Field,
     ) -> None:
-        options = (slots, optional, plain, overlay, timeline, like, axes, unit, mesh)
+        options = (slots, optional, plain, overlay, timeline, like, axes, unit, mesh, finite)
         if any(isinstance(option, Field) for option in options):
             raise TypeError("A field cannot be called slots, optional, plain, overlay or the like.")
         self.slots, self.optional, self.plain = slots, optional, plain
         self.overlay, self.timeline, self.like = overlay, timeline, like
-        self.axes, self.unit, self.mesh = dict(axes or {}), unit, mesh
+        self.axes, self.unit, self.mesh, self.finite = dict(axes or {}), unit, mesh, finite
         self.fields = fields
         if plain and (len(fields) != 1 or any(field.optional for field in fields.values())):
             raise TypeError("A plain port carries exactly one field, and always.")
@@ -70,8 +71,8 @@ class Port:
             raise TypeError("Only O_I and S ports have a timeline.")
         if optional and self.operator in ("o_i", "o_f"):
             raise TypeError("A sending port is always optional; leave `optional` out.")
-        if (axes or unit or mesh) and not like:
-            raise TypeError("Only a `like` port changes axes, unit or mesh.")
+        if (axes or unit or mesh or finite) and not like:
+            raise TypeError("Only a `like` port changes axes, unit, mesh or finite.")
         if like and (fields or overlay):
             raise TypeError("A `like` port declares no fields of its own.")
         if not (fields or overlay or like):
@@ -102,6 +103,7 @@ class Port:
             unit=self.unit or field.unit,
             mesh=self.mesh or field.mesh,
             location=location,
+            finite=self.finite or field.finite,
         )
 
     @property

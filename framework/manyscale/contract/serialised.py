@@ -52,6 +52,7 @@ def _port(port: Port) -> dict[str, Any]:
         "axes": port.axes,
         "unit": port.unit,
         "mesh": port.mesh,
+        "finite": port.finite,
         "fields": [{"name": name, **_field(field)} for name, field in port.fields.items()],
     }
 
@@ -156,6 +157,7 @@ _PORT = _object(
     axes=_usually({}, {"type": "object", "additionalProperties": _TEXT}),
     unit=_usually(""),
     mesh=_usually(""),
+    finite=_usually(False),
     fields=_list(_FIELD),
 )
 _SETTING = _object(
