@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import manyscale as ms
 from manyscale import testing
 from manyscale.bridges.event_trigger import EventTrigger, expression, kernel
+from manyscale.contract.state import pack, unpack
 from manyscale.hosting.in_process import run
 from manyscale.testing import Component
 from toys import watched
@@ -215,6 +216,16 @@ def test_the_state_at_the_crossing_has_rates_too():
     assert out["state_out"]["u"] is states[1].u
 
 
+def test_meshes_pass_with_the_fields():
+    shape = ms.grid(x=np.array([0.0, 1.0, 3.0]), y=np.array([0.0, 2.0]), crs="EPSG:4326")
+    one = contact(0.0, u=0.0, u_rate=0.0)
+    one.meshes = {"land": shape}
+    model = EventTrigger(expression="u - 1")
+    state = model.f_init(ms.Start(0.0), ms.Received({"state_in": one}))
+    copy = unpack(type(state), pack(state), model.Member)
+    assert model.geometries(copy)["land"].hash == shape.hash
+
+
 def test_units_of_the_expression():
     units = {"T": "degC", "T_rate": "K/min"}
     states = [contact(t, units, T=t / 60.0, T_rate=1.0) for t in (0.0, 3600.0)]
@@ -324,8 +335,8 @@ def test_bad_order_levels_and_rates_are_refused():
         EventTrigger(expression="u", units="u")
     chord = EventTrigger(expression="u", dense="linear")
     assert passes(chord, [contact(0.0, u=-1.0), contact(1.0, u=3.0)]) == pytest.approx([0.25])
+    grown = [contact(float(n), u=np.ones(n), u_rate=np.ones(n)) for n in (2, 3)]
     with pytest.raises(ValueError, match=r"u changes its shape from \(2,\) to \(3,\)"):
-        grown = [contact(float(n), u=np.ones(n), u_rate=np.ones(n)) for n in (2, 3)]
         passes(EventTrigger(expression="max(u)"), grown)
 
 

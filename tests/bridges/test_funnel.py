@@ -251,6 +251,7 @@ def test_mistakes_in_a_coupling_are_one_sentence(tmp_path):
 
 
 @pytest.mark.coupled
+@pytest.mark.nightly
 def test_a_killed_run_goes_on_to_the_same_ranking(tmp_path):
     spec = spec_of(tmp_path, campaign__steps=40, campaign__pause=0.02, funnel__explore=0.5)
     testing.run_in_process(spec, tmp_path / "here")

@@ -291,6 +291,7 @@ def test_mistakes_in_a_coupling_are_one_sentence(tmp_path):
 
 
 @pytest.mark.coupled
+@pytest.mark.nightly
 def test_a_killed_run_goes_on_to_the_same_assignments(tmp_path):
     spec = spec_of(tmp_path, worker__steps=60, worker__pause=0.01)
     testing.run_in_process(spec, tmp_path / "here")

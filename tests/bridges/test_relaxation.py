@@ -5,6 +5,7 @@ import pytest
 
 import manyscale as ms
 from manyscale import testing
+from manyscale.bridges.relaxation import Relaxation
 from manyscale.hosting.in_process import run
 from manyscale.testing import Component, run_in_process, run_with_muscle, write_spec
 from manyscale_plugins.heat_slab import HeatSlabDirichlet, kernel
@@ -176,8 +177,8 @@ def test_what_cannot_be_relaxed_is_one_sentence(tmp_path, settings, says):
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        ("Celsius", r"xt_in brings \['surface'\] without 'T_wall', which initial_in began with"),
-        ("Kilogram", r"Unit 'kg' \[mass\] cannot become 'K'"),
+        ("Celsius", r"RELAX01 error: interface.xt_in brings surface and not T_wall, which the"),
+        ("Kilogram", r"RELAX01 .*brings T_wall in another dimension .*: Unit 'kg' \[mass\] cannot"),
     ],
 )
 def test_answers_of_another_kind_are_refused(tmp_path, answer, says):
@@ -186,6 +187,27 @@ def test_answers_of_another_kind_are_refused(tmp_path, answer, says):
     spec = write_spec(tmp_path, parts, WIRES, {**settings, "one.dt": 1.0})
     with pytest.raises(ms.Refused, match=says):
         run(spec)
+
+
+def test_a_second_guess_wants_its_answer(tmp_path):
+    parts = {**PARTS, "flux": Component("toys.relaxed:Flux")}
+    wires = {**WIRES, "flux.wall_out": "interface.y_initial_in"}
+    with pytest.raises(ms.Refused, match=r"RELAX01 .*y_initial_in is connected and yt_in is not"):
+        run(write_spec(tmp_path, parts, wires, STEADY))
+
+
+def test_answers_are_looked_at_when_they_come_too():
+    guess = ms.Contact(0.0, None, {"T": 1.0}, units={"T": "K"})
+    state = Relaxation().f_init(
+        ms.Start(0.0), ms.Received({"initial_in": guess, "y_initial_in": None})
+    )
+    for fields, unit, says in (
+        ({"surface": 1.0}, "K", r"xt_in brings \['surface'\] without 'T', which initial_in began"),
+        ({"T": 1.0}, "kg", r"relaxation.xt_in: T: Unit 'kg' \[mass\] cannot become 'K'"),
+    ):
+        answer = ms.Contact(0.0, None, fields, units=dict.fromkeys(fields, unit))
+        with pytest.raises(ms.Refused, match=says):
+            Relaxation().s(state, ms.Received({"xt_in": answer, "yt_in": None}))
 
 
 @pytest.mark.parametrize("predict", ["constant", "linear", "quadratic"])

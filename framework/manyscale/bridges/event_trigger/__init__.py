@@ -72,6 +72,7 @@ class EventTrigger(ms.ScaleModel):
 
         time: float  # s
         came: Mapping[str, Any]  # field -> Member
+        meshes: Mapping[str, Any]  # "mesh kind", "mesh points" ... -> Member
         crossing: Mapping[str, Any]  # field -> Member, at the first firing of this pass
         is_on: bool
         last: float  # s, of the last firing; -inf before the first
@@ -120,6 +121,14 @@ class EventTrigger(ms.ScaleModel):
         came = {name: member.value for name, member in state.came.items()}
         crossing = {name: member.value for name, member in state.crossing.items()}
         return {"state_out": came, "event_out": event, "crossing_out": crossing or came}
+
+    def geometries(self, state: State) -> Mapping[str, ms.Geometry]:
+        """Return the meshes that the fields came on."""
+        found: dict[str, dict[str, Any]] = {}
+        for key, member in state.meshes.items():
+            mesh, _, name = key.partition(" ")
+            found.setdefault(mesh, {})[name] = member.value
+        return {mesh: _geometry(parts) for mesh, parts in found.items()}
 
     def scales(self) -> ms.Scales:
         """Return an instant: it takes no simulated time."""
@@ -180,6 +189,7 @@ class EventTrigger(ms.ScaleModel):
         return self.State(
             time=state.time,
             came=self._members(state.fields),
+            meshes=self._members(_flat(state.meshes)),
             crossing=self._members(crossing or {}),
             is_on=is_on,
             last=last,
@@ -267,6 +277,20 @@ class EventTrigger(ms.ScaleModel):
         came = {"N": np.full(3, 0.25), "N_rate": np.full(3, 0.5)}
         settings = {"expression": "max(N) - 0.5"}
         return testing.Example(settings, {"state_in": came}, fields={"state_in": fields})
+
+
+def _flat(meshes: Mapping[str, ms.Geometry]) -> dict[str, Any]:
+    """Return the parts of all meshes by `mesh part`, as a State can hold them."""
+    parts: dict[str, Any] = {}
+    for mesh, shape in meshes.items():
+        about = {"/kind": shape.kind, "/cell_type": shape.cell_type, "/crs": shape.crs}
+        parts |= {f"{mesh} {name}": value for name, value in {**about, **shape.arrays}.items()}
+    return parts
+
+
+def _geometry(parts: Mapping[str, Any]) -> ms.Geometry:
+    arrays = {name: value for name, value in parts.items() if not name.startswith("/")}
+    return ms.Geometry(parts["/kind"], arrays, parts["/cell_type"], parts["/crs"])
 
 
 def _conversion_of(name: str, units: Mapping[str, str], want: str) -> tuple[float, float, float]:

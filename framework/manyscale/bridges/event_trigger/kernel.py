@@ -73,7 +73,7 @@ def lobatto(count: int) -> Floats:
 def polynomial(s: Floats, nodes: Any) -> Floats:
     """Return the polynomial through values at Chebyshev-Lobatto points, (sample, ...).
 
-    Barycentric formula (Berrut and Trefethen 2004, eq. 5.2 and 5.4).
+    Barycentric formula (Berrut and Trefethen 2004, eq. 4.2 and 5.4).
     """
     count = len(nodes)
     points = lobatto(count)

@@ -34,7 +34,7 @@ class Regrid(ms.ScaleModel):
 
     field_in = ms.F_INIT(like="*")
     guess_in = ms.F_INIT(like="*", optional=True)
-    field_out = ms.O_F(like="field_in", axes={"*": ""})
+    field_out = ms.O_F(like="field_in", axes={"*": ""}, finite=True)
 
     method: Annotated[
         Literal[

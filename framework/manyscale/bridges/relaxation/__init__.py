@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from manyscale.bridges.relaxation.layout import Layout
 
 _ORDERS = {"constant": 0, "linear": 1, "quadratic": 2}
-_PAIRS = {
+PAIRS = {  # first guess: where it goes, where G(x) comes, where the end goes
     "initial_in": ("x_out", "xt_in", "x_final"),
     "y_initial_in": ("y_out", "yt_in", "y_final"),
 }
@@ -132,7 +132,7 @@ class Relaxation(ms.ScaleModel):
         """Take the first guess; windows and columns of an earlier pass go on."""
         from manyscale.bridges.relaxation import kernel, layout
 
-        came = {n: received.ports[n] for n in _PAIRS if received.ports[n] is not None}
+        came = {n: received.ports[n] for n in PAIRS if received.ports[n] is not None}
         try:
             fields, values, active = layout.taken(
                 {name: (contact.fields, contact.units) for name, contact in came.items()}
@@ -173,7 +173,7 @@ class Relaxation(ms.ScaleModel):
     def o_i(self, state: State) -> ms.Messages:
         """Send the guess."""
         shown = self._messages(state, state.guess)
-        return {out: shown.get(came, {}) for came, (out, _, _) in _PAIRS.items()}
+        return {out: shown.get(came, {}) for came, (out, _, _) in PAIRS.items()}
 
     def s(self, state: State, received: ms.Received) -> State:
         """Take G(x): go on to the next guess, or to the next window."""
@@ -213,7 +213,7 @@ class Relaxation(ms.ScaleModel):
     def o_f(self, state: State) -> ms.Messages:
         """Give what was agreed on, and how many iterations it took."""
         shown = self._messages(state, state.guess)
-        final = {last: shown.get(came, {}) for came, (_, _, last) in _PAIRS.items()}
+        final = {last: shown.get(came, {}) for came, (_, _, last) in PAIRS.items()}
         told = {"residual": state.history, "iterations": state.iterations}
         return {**final, "convergence": told}
 
@@ -298,9 +298,8 @@ def _memory(state: Relaxation.State) -> "Memory":
 def _answered(fields: "Layout", received: ms.Received) -> Array:
     """Return the answer (N,) in the order and the units of the first guess."""
     from manyscale.bridges.relaxation import layout
-    from manyscale.contract.units import affine
 
-    backs = {came: _PAIRS[came][1] for came in {part.port for part in fields.parts}}
+    backs = {came: PAIRS[came][1] for came in {part.port for part in fields.parts}}
     for guess, back in backs.items():
         if received.ports[back] is None:
             raise ms.Refused(
@@ -310,9 +309,19 @@ def _answered(fields: "Layout", received: ms.Received) -> Array:
     answers = {guess: received.ports[back] for guess, back in backs.items()}
     came = {guess: (answer.fields, answer.units) for guess, answer in answers.items()}
     try:
-        return layout.answered(fields, came, backs, affine)
+        return layout.answered(fields, came, backs, _line)
     except ValueError as exc:
         raise ms.Refused(f"relaxation.{exc}.") from None
+
+
+def _line(have: str, want: str) -> tuple[float, float]:
+    """Return slope and offset between units; ValueError where there is no line."""
+    from manyscale.contract.units import affine
+
+    try:
+        return affine(have, want)
+    except ms.Refused as exc:
+        raise ValueError(str(exc).rstrip(".")) from None
 
 
 def _refuse_empty(fields: "Layout") -> None:
@@ -344,3 +353,11 @@ def _tale(memory: "Memory", history: Array) -> str:
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer the model."""
     return [Relaxation]
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer the check of guesses and answers."""
+    from manyscale.bridges.relaxation import checks
+
+    return [checks.answers_like_guesses]

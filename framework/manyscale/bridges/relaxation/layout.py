@@ -124,7 +124,10 @@ def answered(
                 f"{names[part.port]}: {part.name} has the shape {list(value.shape)}, expected"
                 f" {part.shape} as on {part.port}; put a regridding bridge between"
             )
-        a, b = line(units[part.name], part.unit)
+        try:
+            a, b = line(units[part.name], part.unit)
+        except ValueError as exc:
+            raise ValueError(f"{names[part.port]}: {part.name}: {exc}") from None
         values.append((a * value + b if (a, b) != (1.0, 0.0) else value).ravel())
     return np.concatenate(values)
 

@@ -22,7 +22,7 @@ class Remesh(ms.ScaleModel):
 
     target_mesh = ms.Mesh("unstructured")
     field_in = ms.F_INIT(like="*")
-    field_out = ms.O_F(like="field_in", axes={"*": ""}, mesh="target_mesh")
+    field_out = ms.O_F(like="field_in", axes={"*": ""}, mesh="target_mesh", finite=True)
 
     target: Annotated[str, "1", "full path of an .npz with `points` (p, 2) in m and `cells` (c, v)"]
     normalise: Annotated[
