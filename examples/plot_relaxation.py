@@ -18,8 +18,9 @@ import numpy as np
 
 from manyscale.hosting import in_process
 
-ROOT = Path(__file__).parents[1] if "__file__" in globals() else Path.cwd().parent
-FILES = [ROOT / "coupling_specs/heat_slabs" / f"{part}.ymmsl" for part in ("model", "settings")]
+HERE = Path.cwd()  # anywhere in a checkout
+SPECS = next(p for p in (HERE, *HERE.parents) if (p / "coupling_specs").is_dir()) / "coupling_specs"
+FILES = [SPECS / f"heat_slabs/{part}.ymmsl" for part in ("model", "settings")]
 STEADY = {"dt": 1e12, "cells": 20, "interface.windows": 1, "interface.rtol": 1e-9}
 SHOWN = {"interface.max_iter": 12, "interface.on_failure": "accept_with_warning",
          "interface.max_growth": 1e300}  # fmt: skip
