@@ -166,6 +166,16 @@ def test_what_holds_from_the_start_does_not_fire():
     assert passes(EventTrigger(expression="u"), states) == []
 
 
+@pytest.mark.parametrize("roots", [[0.125, 0.25], [0.25, 0.5], [0.25, 0.3], [0.3, 0.75]])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_crossing_on_a_sample_hides_none_before_it(roots, sign):
+    cubic = np.polynomial.Polynomial.fromroots([*roots, -5.0]) * sign
+    slope = cubic.deriv()
+    states = shown(lambda t: (cubic(t), slope(t)), [0.0, 1.0])
+    both = passes(EventTrigger(expression="u", direction="both", samples=4), states)
+    assert both == pytest.approx(roots, abs=1e-7)
+
+
 @STEADY
 @given(
     st.lists(st.floats(0.02, 0.98), min_size=1, max_size=3, unique=True).filter(

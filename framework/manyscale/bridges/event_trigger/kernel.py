@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 Condition = Callable[[Floats], Floats]
 """g at parts of the step, s in [0, 1]: (sample,) -> (sample,)."""
 
+_TOUCH = 1e-9
 _DEEPEST = 8  # bisections into quarters of a sub-interval that might hide two crossings
 _QUARTERS = np.array([0.25, 0.5, 0.75])
 
@@ -151,7 +152,10 @@ def _may_turn(s: Floats, values: Floats, levels: Levels) -> NDArray[np.bool_]:
     for level in {levels.on, levels.off}:
         away = values - level
         same_side = (away[:-1] >= 0.0) == (away[1:] >= 0.0)
-        found |= same_side & (np.abs(away[:-1]) + np.abs(away[1:]) < reach)
+        near, far = np.sort([np.abs(away[:-1]), np.abs(away[1:])], axis=0)
+        # a sample on the level itself hides whether g has crossed it before
+        touched = near <= _TOUCH * reach
+        found |= (same_side | touched) & (near + far < reach)
     return found
 
 
