@@ -94,23 +94,3 @@ def test_a_port_of_a_nested_model_receives_once(told):
         ("      - watch.state_in\n", "      - watch.state_in\n      - solver.state_in\n"),
     )
     assert [code for code, _ in found] == ["MS210"]
-
-
-def test_many_components_are_checked_quickly(tmp_path):
-    from time import perf_counter
-
-    number = 100
-    components = "".join(
-        f"      c{i}:\n        description: d\n        implementation: p\n"
-        f"        ports: {{f_init: x, o_f: y}}\n"
-        for i in range(number)
-    )
-    conduits = "".join(f"      c{i}.y: c{i + 1}.x\n" for i in range(number - 1))
-    file = tmp_path / "chain.ymmsl"
-    file.write_text(
-        f"ymmsl_version: v0.2\nmodels:\n  m:\n    description: d\n    components:\n{components}"
-        f"    conduits:\n{conduits}programs:\n  p:\n    description: d\n    executable: python\n"
-    )
-    start = perf_counter()
-    diagnose([file], with_machine=False)
-    assert perf_counter() - start < 2.0

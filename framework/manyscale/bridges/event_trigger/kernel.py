@@ -17,6 +17,7 @@ Condition = Callable[[Floats], Floats]
 """g at parts of the step, s in [0, 1]: (sample,) -> (sample,)."""
 
 _TOUCH = 1e-9
+_ACROSS = 2  # times that a sub-interval with a crossing is divided, lest it be three
 _DEEPEST = 8  # bisections into quarters of a sub-interval that might hide two crossings
 _QUARTERS = np.array([0.25, 0.5, 0.75])
 
@@ -132,8 +133,8 @@ def search(g: Condition, levels: Levels, was_on: bool, watch: Watch) -> Found:
     values = g(s)
     if _clear(values.tolist(), levels, was_on):
         return Found((), was_on, False)
-    for _ in range(_DEEPEST):
-        doubtful = np.flatnonzero(_may_turn(s, values, levels))
+    for depth in range(_DEEPEST):
+        doubtful = np.flatnonzero(_may_turn(s, values, levels, across=depth < _ACROSS))
         if not doubtful.size or np.diff(s)[doubtful].max() < watch.tolerance:
             break
         more = (s[doubtful, None] + np.diff(s)[doubtful, None] * _QUARTERS).ravel()
@@ -142,8 +143,8 @@ def search(g: Condition, levels: Levels, was_on: bool, watch: Watch) -> Found:
     return _walk(g, s, values, levels, was_on, watch.tolerance)
 
 
-def _may_turn(s: Floats, values: Floats, levels: Levels) -> NDArray[np.bool_]:
-    """Return which sub-intervals might hold two crossings of one level."""
+def _may_turn(s: Floats, values: Floats, levels: Levels, *, across: bool) -> NDArray[np.bool_]:
+    """Return which sub-intervals might hold two crossings of one level, or three (`across`)."""
     change = np.abs(np.diff(values))
     width = np.diff(s)
     slope = np.pad(change / width, 1)
@@ -156,6 +157,8 @@ def _may_turn(s: Floats, values: Floats, levels: Levels) -> NDArray[np.bool_]:
         # a sample on the level itself hides whether g has crossed it before
         touched = near <= _TOUCH * reach
         found |= (same_side | touched) & (near + far < reach)
+        # from one side to the other, but slowly beside its neighbours: it may turn twice
+        found |= across & (near + far < 0.25 * reach)
     return found
 
 
