@@ -46,8 +46,10 @@ figure, ax = plt.subplots(layout="constrained")
 for dense, label in (("linear", "values only"), ("hermite", "values and rates")):
     errors = [max(abs(crossing(h, p, dense) - EXACT) for p in phases) for h in steps.tolist()]
     ax.loglog(steps, errors, "o-", label=label)
-ax.loglog(steps, 3e-4 * steps**5, "k:", label="fifth order: the curve turns at N = 0.5")
+ax.loglog(steps, 3e-4 * steps**5, "k:", label="fifth order: N'''' = 0 at N = 0.5")
 ax.set(
-    xlabel="step of the model / h", ylabel="error of the event / h", title="N = 0.5 of a logistic"
+    xlabel="step of the model / h",
+    ylabel="error of the event / h",
+    title="logistic growth crosses N = 0.5",
 )
 ax.legend()

@@ -39,6 +39,6 @@ for color, rho in (("C0", 0.5), ("C1", 0.8), ("C2", 0.95)):
     ax.plot(speed, [kernel.expected_recall(rho, f, TOP) for f in fractions], color)
     some = fractions[::4]
     speed = [kernel.speed_up(COST_RATIO, f) for f in some]
-    ax.plot(speed, [found(rho, f) for f in some], color + "o", label=f"rho = {rho}")
+    ax.plot(speed, [found(rho, f) for f in some], color + "o", label=f"ρ = {rho}")
 ax.set(xscale="log", xlabel="speed-up against brute force", ylabel="recall of the true best 0.1 %")
-ax.legend()
+ax.legend(title="correlation with the truth\nline: normal, point: counted")

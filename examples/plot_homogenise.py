@@ -40,6 +40,6 @@ for condition, style in zip(kernel.CONDITIONS, ("v-", "o-", "^-"), strict=True):
 reuss, voigt = (bound(cell(1))[2, 2] / 1e9 for bound in (kernel.reuss_bound, kernel.voigt_bound))
 ax.axhline(reuss, color="0.6", ls=":")
 ax.annotate("Reuss bound", (COUNTS[0], reuss), va="bottom", color="0.4")
-ax.set(xlabel="squares along a side of the cell", ylabel="apparent shear stiffness [GPa]")
+ax.set(xlabel="squares along a side of the cell", ylabel="apparent shear stiffness / GPa")
 ax.set_title(f"the Voigt bound is {voigt:.2f} GPa")
 ax.legend()

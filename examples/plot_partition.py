@@ -7,7 +7,7 @@ partition looks at the measured costs at every step and moves items when that pa
 """  # noqa: D205, D400
 
 # %%
-# A sheet of cells, the cost of each at every step, and the bridge that hears of it.
+# A sheet of cells of 1 m, the cost of each at every step, and the bridge that hears of it.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -49,4 +49,4 @@ left.set(xlabel="step", ylabel="largest load over mean")
 left.legend()
 right.imshow(runs["rcb"][STEPS // 2].part.reshape(SIDE, SIDE), cmap="tab10", origin="lower")
 right.contour(cost(STEPS // 2).reshape(SIDE, SIDE), colors="k", linewidths=0.6)
-right.set(title="rcb and the hot spot")
+right.set(xlabel="x / m", ylabel="y / m", title="parts of rcb; lines of equal cost")

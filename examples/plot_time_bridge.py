@@ -32,8 +32,8 @@ figure, (left, right) = plt.subplots(1, 2, layout="constrained", figsize=(9, 4))
 left.step(times, rate[:, 0], "0.6", where="post", label="given by the fast model")
 for name, values in seen.items():
     share = 0.7 * values.sum() / given - 1.0
-    left.stairs(values[:, 0], edges, lw=2, label=f"{name}: {abs(share):.1%} off")
-left.set(xlabel="time [s]", ylabel="rate")
+    left.stairs(values[:, 0], edges, baseline=None, lw=2, label=f"{name}: {abs(share):.1%} off")
+left.set(xlabel="time / s", ylabel="rate / (mol/s)", ylim=(0.0, 1.75))
 left.legend()
 
 # %%
@@ -41,6 +41,9 @@ left.legend()
 angles = np.linspace(0.05, 7.0, 40000)
 for strength in (0.15, 0.3):
     growth = [stability(1.0, strength, angle).growth for angle in angles]
-    right.plot(angles / np.pi, growth, label=f"w = {strength:g} Om")
-right.set(xlabel="interval of the kicks / half the fast period", ylabel="growth per kick")
-right.legend()
+    right.plot(angles / np.pi, growth, label=f"w = {strength:g} Ω")
+right.set(
+    xlabel="interval of the kicks in half periods of the fast motion",
+    ylabel="logarithmic growth of the amplitude per kick",
+)
+right.legend(title="slow against fast frequency")

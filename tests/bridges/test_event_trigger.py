@@ -393,3 +393,22 @@ def test_a_killed_run_goes_on_to_the_same_events(tmp_path):
     testing.run_in_process(spec, tmp_path / "here")
     again = resumed(spec, tmp_path, every=10 * 360.0)
     assert not (found := testing.differences(tmp_path / "here", again)), found
+
+
+@pytest.mark.parametrize("unit", ["degF", "fahrenheit"])
+def test_a_rate_of_a_temperature_has_no_offset(unit):
+    # 0 to 36 degC in a minute; 50 degF is 10 degC
+    units = {"u": "degC", "u_rate": "K/min"}
+    states = [contact(60.0 * k, units, u=36.0 * k, u_rate=36.0) for k in (0, 1)]
+    trigger = EventTrigger(expression="u - 50", units=f"u {unit}")
+    assert passes(trigger, states) == pytest.approx([600.0 / 36.0], rel=1e-9)
+
+
+def test_fewer_samples_than_a_cubic_needs_are_refused():
+    with pytest.raises(ms.Refused, match=r"samples is 3.*>= 4"):
+        EventTrigger(expression="u", samples=3)
+
+
+def test_a_field_has_one_unit():
+    with pytest.raises(ms.Refused, match="units names u twice"):
+        EventTrigger(expression="u", units="u mm; u km")

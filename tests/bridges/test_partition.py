@@ -296,3 +296,13 @@ def test_a_killed_run_goes_on_to_the_same_assignments(tmp_path):
     testing.run_in_process(spec, tmp_path / "here")
     again = resumed(spec, tmp_path, every=6.0)
     assert not (found := testing.differences(tmp_path / "here", again)), found
+
+
+@pytest.mark.parametrize("method", ["rcb", "hilbert", "diffusive"])
+def test_a_part_without_items_gets_some(method):
+    # all items are in part 0, as where none were there at first
+    items, _ = gathered([np.arange(40)], [np.ones(40)], [np.random.default_rng(3).random((40, 2))])
+    found = kernel.rebalanced(items, np.zeros(40, np.int32), 4, method, kernel.Terms())
+    assert found.before == 4.0
+    assert found.moved
+    assert found.after <= 1.1

@@ -219,6 +219,8 @@ def test_an_unstructured_mesh_gives_points_and_no_grid():
         passed(Regrid(target_edges=[[0.0, 1.0]]), came)
     sent = passed(Regrid(method="nearest", target_points=[[0.9, 0.9], [0.1, 0.2]]), came)
     assert sent["T"].tolist() == [2.0, 1.0]
+    with pytest.raises(ms.Refused, match="target_points has rows of 1 and of 2 numbers"):
+        passed(Regrid(method="nearest", target_points=[[0.9, 0.9], [0.1]]), came)
     twice = ms.Contact(0.0, None, came.fields, meshes={"plate": mesh, "b": mesh}, units=came.units)
     with pytest.raises(ms.Refused, match="the fields are on 2 meshes, b, plate"):
         passed(Regrid(method="nearest"), twice)

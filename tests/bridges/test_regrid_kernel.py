@@ -200,8 +200,15 @@ def test_edges_of_centres():
     assert np.allclose(overlaps.edges_of_centres(np.array([0.5, 1.5, 2.5]), "x"), [0, 1, 2, 3])
     with pytest.raises(ValueError, match=r"along x are not evenly spaced.*send edges_x"):
         overlaps.edges_of_centres(np.array([0.5, 1.5, 3.5]), "x")
-    with pytest.raises(ValueError, match="along x are not two or more ascending"):
-        overlaps.edges_of_centres(np.array([1.5, 0.5]), "x")
+    for centres in ([1.5, 0.5], [0.5], []):
+        with pytest.raises(ValueError, match=r"along x are not two or more .*edges_x for a single"):
+            overlaps.edges_of_centres(np.array(centres), "x")
+
+
+@pytest.mark.parametrize("edges", [[1.0, 0.0], [0.0], [0.0, 0.0], [0.0, np.nan], [0.0, np.inf]])
+def test_edges_are_finite_and_ascend(edges):
+    with pytest.raises(ValueError, match="along x are not two or more ascending numbers; give"):
+        overlaps.checked_edges(np.array(edges), "x")
 
 
 def test_edges_win_over_centres_and_follow_the_order_of_the_setting():

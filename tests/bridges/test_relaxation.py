@@ -131,7 +131,7 @@ def test_both_solvers_at_once_find_the_same(tmp_path, k):
     assert both["interface"].offsets.tolist() == [0, 1, 2]
     scaled = run(
         parallel(tmp_path / "scaled", settings),
-        {"interface.field_scales": "T_wall 1.0; q_wall 1.0"},
+        {"interface.field_scales": "T_wall 1.0; q_wall 1.0;"},
     ).states
     np.testing.assert_allclose(scaled["one"].T, serial["one"].T, rtol=1e-9)
 
@@ -166,6 +166,7 @@ def test_masked_cells_take_no_part(tmp_path):
         ({"solver.answers": "short"}, r"xt_in: x has the shape \[29\], expected \[30\] as on"),
         ({"interface.field_scales": "y 2.0"}, r"field_scales names 'y', which is none of \['x'\]"),
         ({"interface.field_scales": "x -1"}, "gives x '-1', expected a positive number"),
+        ({"interface.field_scales": "x 1.0; x 2.0;"}, "field_scales names 'x' twice"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_relaxed_is_one_sentence(tmp_path, settings, says):

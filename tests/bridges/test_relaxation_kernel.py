@@ -250,3 +250,23 @@ def test_a_field_of_zeros_is_no_obstacle():
     )
     assert counts.tolist() == [3]
     np.testing.assert_allclose(x, [1 / 3, 0.0])
+
+
+@pytest.mark.parametrize("method", ["anderson", "iqn_ils"])
+@pytest.mark.parametrize("nearness", [0.0, 1e-12, 1e-6])
+def test_a_guess_that_fits_one_field_is_no_sign_of_divergence(method, nearness):
+    # parallel arrangement: y is what the first solver gives for x, x is far off
+    random = np.random.default_rng(0)
+    A, B = 0.4 * random.normal(size=(2, 5, 5))
+    c, x = random.normal(size=(2, 5))
+    z, options = np.concatenate((x, (1.0 + nearness) * (A @ x))), Options(method=method)
+    memory, most = kernel.begin([0, 5, 10]), 0.0
+    while memory.tried < 30:
+        image = np.concatenate((B @ z[5:] + c, A @ z[:5]))
+        memory = kernel.evaluated(options, memory, z, image)
+        most = max(most, kernel.growth(memory))
+        if kernel.converged(memory, 1e-10, 0.0):
+            break
+        z = kernel.proposed(options, memory)
+    np.testing.assert_allclose(z[:5], np.linalg.solve(np.eye(5) - B @ A, c), rtol=1e-8)
+    assert 1.0 < most < 1e5  # far below `max_growth`, over which it would be an error

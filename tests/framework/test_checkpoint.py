@@ -1,5 +1,6 @@
 """Runs that are killed go on from a snapshot to the same bits."""
 
+import json
 import os
 import random
 import signal
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import manyscale as ms
+from manyscale.cli.run import command as run_command
 from manyscale.contract.state import same
-from manyscale.hosting import checkpoint
+from manyscale.hosting import checkpoint, telemetry
 from manyscale.hosting.door import Envelope
 from manyscale.hosting.memory import Memory, Progress
 from manyscale.hosting.plug import Plug
@@ -206,3 +209,65 @@ def test_another_number_of_ranks_is_refused(tmp_path):
 def test_a_foreign_snapshot_is_refused():
     with pytest.raises(ms.Refused, match="not made by this framework"):
         checkpoint.refuse_other(b"something else", 1)
+
+
+def resumed(pipe, folder, *more, without=()):
+    """Resume the uninterrupted run from its newest set, with other files than it had."""
+    files, whole = pipe
+    sections = yaml.safe_load(files[-1].read_text())
+    kept = {k: v for k, v in sections.items() if k not in (*without, "ymmsl_version")}
+    small = overlay(folder / "small.ymmsl", **kept)
+    run = folder / "run"
+    run.mkdir()
+    launch([*files[:-1], small, *more, snapshots.newest(whole)], run, time_limit=TIME_LIMIT)
+    return run
+
+
+@pytest.mark.coupled
+def test_without_checkpoints_nothing_resumes(pipe, tmp_path):
+    with pytest.raises(ms.Refused) as caught:
+        resumed(pipe, tmp_path, without=["checkpoints"])
+    assert "Traceback" not in str(caught.value)
+    assert "resumes needs the section `checkpoints:`" in str(caught.value).splitlines()[-1]
+
+
+@pytest.mark.coupled
+def test_what_was_not_recorded_before_may_be_now(pipe, tmp_path):
+    more = overlay(tmp_path / "more.ymmsl", settings={"properties.record": "bulk_out"})
+    run = resumed(pipe, tmp_path, more)
+    assert (run / "instances/properties/workdir/record.nc").is_file()
+    assert not differences(pipe[1] / "instances/bulk", run / "instances/bulk")
+
+
+def test_of_several_failures_the_first_is_kept(tmp_path):
+    telemetry.tell_failure(tmp_path, {"instance": "first"})
+    telemetry.tell_failure(tmp_path, {"instance": "second"})
+    assert json.loads((tmp_path / "failure.json").read_text()) == {"instance": "first"}
+    assert [path.name for path in tmp_path.iterdir()] == ["failure.json"]
+
+
+@pytest.mark.coupled
+def test_the_command_refuses_a_damaged_set_before_it_starts(pipe, tmp_path):
+    files, whole = pipe
+    cut = tmp_path / "cut.ymmsl"
+    good = snapshots.newest(whole)
+    cut.write_text("".join(good.read_text().splitlines(keepends=True)[:-1]))
+    (pack,) = (pack for pack in snapshots.packs(good) if pack.name.startswith("bulk"))
+    record = pack.with_suffix(".nc")
+    record.rename(tmp_path / "away.nc")
+    try:
+        missing = refused(tmp_path, *files, good)
+    finally:
+        (tmp_path / "away.nc").rename(record)
+    assert missing.endswith(f"{record} is missing; resume from an older snapshot.")
+    said = refused(tmp_path, *files, cut)
+    assert said.endswith("cut.ymmsl is not whole; go on from the one before.")
+
+
+def refused(folder, *files):
+    """What `manyscale run` says of files with which it starts nothing."""
+    place = folder / "never"
+    done = CliRunner().invoke(run_command, [*map(str, files), "--run-dir", str(place)])
+    assert isinstance(done.exception, ms.Refused), done.output
+    assert not place.exists()
+    return str(done.exception)

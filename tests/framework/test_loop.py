@@ -321,3 +321,40 @@ def test_an_inner_model_is_rewound_with_the_window_of_the_outer_one(tmp_path):
     assert states["accelerator"].counts.sum() > 5
     # three calls per committed window, none of the rejected iterations
     assert states["counter"].calls == 3 * 5
+
+
+CLOSED = []
+
+
+class Driven(ms.ScaleModel):
+    """Has an engine that does not open with every setting."""
+
+    opens: Annotated[bool, "1", "whether its engine opens"] = True
+
+    class Engine(ms.Engine):
+        def open(self, model):
+            if not model.opens:
+                raise ms.Refused("no such solver")
+
+        def close(self):
+            CLOSED.append(self)
+
+    class State(ms.State):
+        pass
+
+    def f_init(self, start, received):
+        return self.State()
+
+    def clock(self, state):
+        return ms.Clock(0.0)
+
+
+def test_an_engine_is_closed_once_if_the_next_does_not_open():
+    CLOSED.clear()
+    loop = drive(Plug("driven", {}))
+    next(loop)
+    assert isinstance(loop.send(Driven()), Mark)
+    next(loop)
+    with pytest.raises(ms.Refused, match="no such solver"):
+        loop.send(Driven(opens=False))
+    assert len(CLOSED) == 1

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import manyscale as ms
+from manyscale.hosting import telemetry
 from manyscale.hosting.in_process import run as run_here
 from manyscale.launching import snapshots
 from manyscale.launching.local import launch
@@ -133,6 +134,14 @@ def test_the_exception_of_a_rank_is_the_root_cause(tmp_path):
     assert said.splitlines()[-1].endswith(
         "rod (s at t = 3 s, rank 1): KeyError: 'the furnace door'"
     )
+
+
+def test_ranks_that_wait_for_the_root_are_not_blamed(tmp_path):
+    spec = rod(tmp_path / "spec", 2, heater_hang_at=3.0)
+    with pytest.raises(ms.Refused, match=r"was ended: .* heater is in f_init [^;]*\.$"):
+        run_with_muscle(spec, tmp_path / "run", 12.0)
+    waiting = telemetry.read_ranks(tmp_path / "run/instances/rod/workdir")
+    assert [waiting[rank].doing for rank in (0, 1)] == ["receiving heated"] * 2
 
 
 def test_what_the_root_refuses_ends_the_ranks_that_wait(tmp_path):

@@ -45,3 +45,12 @@ def test_threads_follow_the_resources(tmp_path):
     testing.run_with_muscle(spec, tmp_path / "run")
     found = open_record(tmp_path / "run/instances/counter/workdir/record.nc", "found")
     assert [int(found[name][0]) for name in ("openmp", "blas", "numba")] == [2, 2, 2]
+
+
+@pytest.mark.coupled
+def test_a_failure_in_an_own_loop_names_the_component(tmp_path):
+    parts = {**PARTS, "average": Component("toys.irregular:Falls")}
+    spec = testing.write_spec(tmp_path, parts, WIRES, {})
+    with pytest.raises(ms.Refused) as caught:
+        testing.run_with_muscle(spec, tmp_path / "run")
+    assert str(caught.value).endswith("average (in its own loop): KeyError: 'the own loop'")

@@ -93,3 +93,58 @@ def test_only_sending_ports_are_recorded():
     assert ports_to_record(Source, "", "s") == frozenset()
     with pytest.raises(ms.Refused, match="'inward', which is no sending port"):
         ports_to_record(Source, "inward", "s")
+
+
+class Sparse(ms.ScaleModel):
+    """Has fields on free axes that need not come."""
+
+    out = ms.O_F(
+        always=Field("number", "1", "x"),
+        wide=Field("number", "1", "a b", optional=True),
+        mask=Field("count", "1", "x", dtype="bool", optional=True),
+        word=Field("identity", dtype="str", optional=True),
+    )
+
+
+def test_fields_that_stay_away_read_as_gaps_to_the_end(tmp_path):
+    recorder = Recorder(tmp_path / "record.nc", Sparse, "sparse", frozenset({"out"}))
+    first = {"always": np.ones(3), "wide": np.ones((70, 2)), "mask": np.ones(3, bool), "word": "a"}
+    recorder.take("out", 0.0, [first])
+    for row in range(1, 6):
+        if row == 3:
+            recorder.copy(tmp_path / "copy.nc")
+        recorder.take("out", float(row), [{"always": np.full(5, 2.0)}])  # x has grown
+    recorder.close()
+    out = open_record(tmp_path / "record.nc", "out")
+    assert (out.always[0, :3] == 1.0).all()
+    assert np.isnan(out.always[0, 3:]).all()
+    assert (out.always[1:] == 2.0).all()
+    assert (out.wide[0] == 1.0).all()
+    assert np.isnan(out.wide[1:]).all()
+    assert (out.mask[0, :3] == 1).all()
+    assert np.isnan(out.mask[0, 3:]).all()
+    assert np.isnan(out.mask[1:]).all()
+    assert out.word.values.tolist() == ["a", "", "", "", "", ""]
+
+
+def test_a_record_that_is_missing_or_damaged_is_refused(tmp_path):
+    recorder = Recorder(tmp_path / "record.nc", Source, "source", frozenset({"front"}))
+    with pytest.raises(ms.Refused, match=r"other\.nc cannot be read .* resume from an older"):
+        recorder.take_over(tmp_path / "other.nc")
+    (tmp_path / "other.nc").write_text("no netCDF")
+    with pytest.raises(ms.Refused, match=r"other\.nc cannot be read .* resume from an older"):
+        recorder.take_over(tmp_path / "other.nc")
+    recorder.close()
+    recorder.close()
+
+
+def test_a_record_of_ports_that_are_gone_goes_on(tmp_path):
+    before = Recorder(tmp_path / "before.nc", Sparse, "s", frozenset({"out"}))
+    before.take("out", 0.0, [{"always": np.ones(3)}])
+    before.close()
+    now = Recorder(tmp_path / "record.nc", Source, "s", frozenset({"front"}))
+    now.take_over(tmp_path / "before.nc")
+    now.take("front", 1.0, [message(1.0, 0)])
+    now.close()
+    assert open_record(tmp_path / "record.nc", "out").sizes["time"] == 1
+    assert open_record(tmp_path / "record.nc", "front").sizes["time"] == 1

@@ -62,3 +62,34 @@ def test_what_cannot_be_kept_is_named(value):
 
 def test_states_differ_by_one_bit():
     assert not same(Inner(x=0.1), Inner(x=np.nextafter(0.1, 1.0)))
+
+
+class Grid(ms.State):
+    values: ms.Array
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1)])
+def test_the_order_in_memory_survives(axes):
+    values = np.random.default_rng(1).random((3, 4, 5)).transpose(axes)
+    copy = unpack(Grid, pack(Grid(values=values))).values
+    np.testing.assert_array_equal(copy, values)
+    assert copy.strides == values.strides
+    assert not copy.flags.writeable
+    part = values[::2, ::-1]
+    np.testing.assert_array_equal(unpack(Grid, pack(Grid(values=part))).values, part)
+
+
+class Farm(ms.State):
+    cells: dict[tuple[int, int], Inner]
+
+
+def test_members_may_be_keyed_by_tuples():
+    farm = Farm(cells={(0, 1): Inner(x=1.0), (2, 3): Inner(x=2.0)})
+    assert unpack(Farm, pack(farm), Inner).cells[2, 3].x == 2.0
+    with pytest.raises(ms.Refused, match="mapping of States; name their class `Member`"):
+        unpack(Farm, pack(farm))
+
+
+def test_members_are_states():
+    with pytest.raises(TypeError, match=r"State\.cells is a mapping that holds a float"):
+        pack(Farm(cells={(0, 1): 1.0}))

@@ -79,3 +79,16 @@ class Threads(ms.ScaleModel):
         blas = [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
         found = {"openmp": int(os.environ["OMP_NUM_THREADS"]), "blas": min(blas)}
         return {"found": {**found, "numba": numba.get_num_threads()}}
+
+
+class Falls(ms.ScaleModel):
+    """Owns its loop and fails in it."""
+
+    asked = ms.F_INIT(plain=True, x=Field("number"))
+    answer = ms.O_F(plain=True, mean=Field("number"))
+
+    @staticmethod
+    def run(instance):
+        while instance.reuse_instance():
+            instance.receive("asked")
+            raise KeyError("the own loop")

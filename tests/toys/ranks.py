@@ -1,5 +1,6 @@
 """A rod in blocks on MPI ranks, and a furnace that heats it."""
 
+import time
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -64,7 +65,6 @@ class Rod(ms.ScaleModel):
 
     def _go_wrong(self):
         import os
-        import time
 
         if self.trouble == "raise":
             raise KeyError("the furnace door")
@@ -114,6 +114,7 @@ class Heater(ms.ScaleModel):
     heat = ms.O_F(q=Field("rate", "1/s", "x"), fault=Field("count", dtype="int64"))
 
     fault_at: Annotated[float, "s", "when a fault is asked for"] = -1.0
+    hang_at: Annotated[float, "s", "when it answers no more"] = -1.0
 
     class State(ms.State):
         time: float
@@ -121,6 +122,8 @@ class Heater(ms.ScaleModel):
 
     def f_init(self, start: ms.Start, received: ms.Received) -> State:
         T = received.profile.T
+        if start.time == self.hang_at:
+            time.sleep(3600)
         return self.State(time=start.time, q=1e-3 * (T.max() - T))
 
     def clock(self, state: State) -> Clock:

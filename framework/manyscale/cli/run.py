@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Check SPEC, a folder with model.ymmsl or a list of yMMSL files, and run it under MUSCLE3."""
     from manyscale.coupling.prove import diagnose
-    from manyscale.launching import local
+    from manyscale.launching import local, snapshots
     from manyscale.launching import run_dir as run_dirs
     from manyscale.results import report
     from manyscale.results.run import run_of
@@ -55,6 +55,7 @@ def command(
         if diagnosis.errors:
             raise Refused(f"{count(problems)}; nothing was launched.")
         coupling = diagnosis.proven()
+    snapshots.refuse_damaged_sets(coupling.files)
     system = report.system_report(coupling.files)
     folder = run_dirs.create(coupling.name, run_dir)
     files = coupling.resolved(folder)

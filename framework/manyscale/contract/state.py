@@ -19,7 +19,8 @@ _PLAIN = (bool, int, float, str, bytes)
 class State:
     """Base of every model's `class State(ms.State)`: arrays, numbers, text, bytes, None.
 
-    A mapping from key to State is allowed too (farms). Arrays hold no Python objects.
+    A mapping from key to State is allowed too (farms); the model names their class `Member`.
+    Arrays hold no Python objects.
     """
 
     def __init_subclass__(cls) -> None:
@@ -69,13 +70,25 @@ def packed_value(name: str, value: Any) -> Any:
             raise TypeError(f"State.{name} is an array of Python objects; use numbers.")
         array = np.asarray(value)
         # 1 GiB pieces: one msgpack bin ends at 4 GiB
+        # as it lies in memory: that order decides the order of sums
+        axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        moved = not array.flags.c_contiguous and axes != sorted(axes)
+        array = array.transpose(axes) if moved else array
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         pieces = [bytes(data[i : i + 2**30]) for i in range(0, len(data), 2**30)]
         is_array = isinstance(value, np.ndarray)
-        return {"dtype": array.dtype.str, "shape": array.shape if is_array else None, "": pieces}
+        shape = array.shape if is_array else None
+        found = {"dtype": array.dtype.str, "shape": shape, "": pieces}
+        return {**found, "axes": axes} if moved else found
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, Mapping):
+        for member in value.values():
+            if not dataclasses.is_dataclass(member):
+                raise TypeError(
+                    f"State.{name} is a mapping that holds a {type(member).__name__}, expected"
+                    " States of the class `Member` of the model."
+                )
         return {"members": [[key, pack(member)] for key, member in value.items()]}
     raise TypeError(
         f"State.{name} is a {type(value).__name__};"
@@ -112,11 +125,19 @@ def unpacked_value(value: Any, member: Any = None) -> Any:
     if not isinstance(value, dict):
         return value
     if "members" in value:
-        return {key: unpack(member, data) for key, data in value["members"]}
+        if member is None and value["members"]:
+            raise Refused("The State has a mapping of States; name their class `Member`.")
+        # msgpack makes tuples lists
+        return {
+            tuple(key) if isinstance(key, list) else key: unpack(member, data)
+            for key, data in value["members"]
+        }
     array = np.frombuffer(b"".join(value[""]), value["dtype"])
     if value["shape"] is None:
         return array[0]
     array = array.reshape(value["shape"])
+    if "axes" in value:
+        array = array.transpose(np.argsort(value["axes"]))
     array.setflags(write=False)
     return array
 

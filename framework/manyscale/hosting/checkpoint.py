@@ -116,12 +116,13 @@ def write(path: Path, data: Mapping[str, Any]) -> str:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-    _sync_folder(path.parent)
+    _sync(path.parent)
     return digest.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Flush a file that others wrote, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -147,6 +148,7 @@ def save(path: Path, rank: int, data: dict[str, Any], plug: Plug) -> str:
         new = file.with_name(f".{file.name}.new")
         plug.engine.save(new)
         data["engine"] = [file.name, _checksum(new)]
+        _sync(new)
         new.replace(file)
     return write(of_rank(path, rank), data)
 

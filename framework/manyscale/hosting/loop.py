@@ -88,7 +88,11 @@ class _Instance:
                     )
                 got[name] = None
                 continue
-            contacts = (yield from self._contacts(port)) if self.plug.ranks.root else []
+            if self.plug.ranks.root:
+                contacts = yield from self._contacts(port)
+            else:
+                self.plug.does(f"receiving {name}", self.plug.at)
+                contacts = []
             contacts = self.plug.ranks.spread(port, contacts)
             got[name] = contacts if port.slots else contacts[0]
         return Received(got)
@@ -170,7 +174,8 @@ def drive(plug: Plug) -> Loop:
         while (model := (yield _BEGIN)) is not None:
             if unit is None or unit.model is not model:
                 if unit is not None:
-                    unit.close()
+                    closed, unit = unit, None
+                    closed.close()
                 unit = _Instance(model, plug)
             progress, plug.resumed = plug.resumed, None
             if progress is not None:

@@ -90,7 +90,8 @@ class MpiSpread(Spread):
         """Return what the others must know of a message before its arrays come."""
         if contact is None:
             return None
-        shared = {n: v for n, v in contact.fields.items() if port.fields[n].held.how != "root"}
+        everywhere = {n for n, field in port.fields.items() if field.held.how != "root"}
+        shared = {n: v for n, v in contact.fields.items() if n in everywhere}
         arrays = {n: v for n, v in shared.items() if isinstance(v, np.ndarray)}
         meshes = contact.meshes if shared else {}
         new = {s.hash: s for s in meshes.values() if s.hash not in self._geometry}
@@ -202,8 +203,10 @@ def follow(model: type[ScaleModel], spread: MpiSpread) -> int:
         told = spread.tell(None)
         plug.instance, plug.lengths, plug.run_seed = told["instance"], told["lengths"], told["seed"]
         plug.recorded = frozenset(told["recorded"])
-        plug.heard = telemetry.Telemetry(Path.cwd(), spread.view.rank).does
+        clock = telemetry.Telemetry(Path.cwd(), spread.view.rank)
+        plug.heard = clock.does
         _follow(model, plug, spread)
+        clock.tell(telemetry.DONE)
     except BaseException as exc:
         told = failure(plug, exc)
         if isinstance(exc, (Refused, ValueError)):
@@ -232,13 +235,16 @@ def _perform(model: type[ScaleModel], plug: Plug, spread: MpiSpread, loop: Loop)
         if isinstance(effect, Begin):
             answer = _begun(model, plug, spread)
         elif isinstance(effect, Mark):
+            plug.does("waiting for rank 0", effect.now)
             path = spread.tell(None)
             if path:
+                plug.does("saving", effect.now)
                 data = pack_progress(model, effect.progress, plug)
                 spread.sealed(save(Path(path), spread.view.rank, data, plug))
 
 
 def _begun(model: type[ScaleModel], plug: Plug, spread: MpiSpread) -> ScaleModel | None:
+    plug.does("waiting to begin", None)
     told = spread.tell(None)
     if told is None:
         return None

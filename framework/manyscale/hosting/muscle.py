@@ -6,6 +6,7 @@ The only module that imports `libmuscle.Instance`.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,21 +74,24 @@ def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
     names: dict[Operator, list[str]] = {}
     for name, port in model.ports.items():
         names.setdefault(Operator[port.operator.upper()], []).append(name + "[]" * port.slots)
-    plug = Plug("", {}, ranks=spread)
+    plug = Plug(_given_name(), {}, ranks=spread)
     instance: Instance | None = None
     hosted: _Hosted | None = None
     try:
         if model.run is not None:
-            model.run(Instance(names))
+            instance = _joined(names)
+            plug.instance, plug.doing = str(instance._instance_id), "in its own loop"
+            model.run(instance)
             return 0
-        instance = Instance(names, InstanceFlags.USES_CHECKPOINT_API)
+        instance = _joined(names, InstanceFlags.USES_CHECKPOINT_API)
         hosted = _Hosted(model, instance, plug)
         hosted.run()
     except (Exception, SystemExit) as exc:
         told = failure(plug, exc)
         with contextlib.suppress(OSError):  # a full disk must not hide the first cause
             telemetry.tell_failure(Path.cwd(), told)
-            if hosted is not None:
+        if hosted is not None:
+            with contextlib.suppress(Exception):  # nor keep the others waiting
                 hosted.end(telemetry.FAILED)
         print(f"{told['traceback']}{told['sentence']}", file=sys.stderr)
         if instance is not None:
@@ -95,6 +99,28 @@ def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
         spread.abort()
         return 1
     return 0
+
+
+def _given_name() -> str:
+    """Return the name this instance was started under, before the manager confirms it."""
+    options = [word.partition("=") for word in sys.argv if word.startswith("--muscle-instance=")]
+    return options[-1][2] if options else os.environ.get("MUSCLE_INSTANCE", "")
+
+
+def _joined(names: dict[Operator, list[str]], *flags: InstanceFlags) -> Instance:
+    """Register with the manager; refuse to resume from what libmuscle cannot."""
+    try:
+        return Instance(names, *flags)
+    except AttributeError as exc:
+        if exc.name != "_wall":
+            raise
+        raise Refused(
+            "A run that resumes needs the section `checkpoints:`; add the file that has it."
+        ) from None
+    except RuntimeError as exc:
+        if "snapshot" not in str(exc):
+            raise
+        raise Refused(f"{exc}") from None
 
 
 class _Hosted:
@@ -144,9 +170,14 @@ class _Hosted:
 
     def end(self, phase: int) -> None:
         """Finish the record and say how it ended."""
-        if self.recorder is not None:
-            self.recorder.close()
-        self.telemetry.tell(phase)
+        try:
+            if self.recorder is not None:
+                self.recorder.close()
+        except BaseException:
+            phase = telemetry.FAILED
+            raise
+        finally:
+            self.telemetry.tell(phase)
 
     def _plug_in(self) -> None:
         instance, plug = self.instance, self.plug
@@ -190,7 +221,8 @@ class _Hosted:
             return
         seal = manager.load_snapshot().data
         refuse_other(seal, self.plug.ranks.view.size)
-        self.recorder.take_over(Path(seal["record"]))
+        if seal["record"]:
+            self.recorder.take_over(Path(seal["record"]))
 
     def _with_settings(self) -> ScaleModel:
         overlay = self.instance._settings_manager.overlay

@@ -8,6 +8,7 @@ import mmap
 import os
 import struct
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,12 +96,18 @@ def tell_failure(folder: Path, record: dict[str, Any]) -> None:
 
     Of several ranks the first one is heard.
     """
-    new = folder / f"{FAILURE_FILE}.{os.getpid()}.new"
+    new = folder / f"{FAILURE_FILE}.{uuid.uuid4().hex}.new"  # ranks may share a process id
     new.write_text(json.dumps(record))
-    if (folder / FAILURE_FILE).exists():
-        new.unlink()
-    else:
-        new.replace(folder / FAILURE_FILE)
+    target = folder / FAILURE_FILE
+    try:
+        os.link(new, target)  # unlike a replacement it is refused if there is one
+    except FileExistsError:
+        pass
+    except OSError:  # no hard links here
+        if not target.exists():
+            new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def read(folder: Path, rank: int = 0) -> Standing | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,7 @@ from manyscale.contract.refusal import Refused
 from manyscale.hosting.checkpoint import refuse_damaged
 
 KEPT = 2
+_TITLE = "Workflow snapshot for"
 # instances that had not begun stand in the table with no wall-clock time, and have no path
 _ROW = re.compile(r"^ +\S+ +\S+ +(?!0 )\S+ +(?:Intermediate|Final)$", re.MULTILINE)
 _NUMBERED = re.compile(r"(.*)_(\d+)\.(?:pack|nc|\d+\.state|\d+\.engine)")
@@ -28,8 +30,7 @@ def newest(run: Path) -> Path:
     damaged = ""
     for path in reversed(sets(run)):
         try:
-            for pack in packs(path):
-                _refuse_damaged(pack)
+            refuse_damaged_sets([path])
         except Refused as exc:
             damaged = damaged or f" The newest is damaged: {exc}"
             continue
@@ -38,6 +39,17 @@ def newest(run: Path) -> Path:
         f"{run} has no snapshot to go on from.{damaged} Snapshots are made where the spec has"
         " `checkpoints:`."
     )
+
+
+def refuse_damaged_sets(files: Sequence[Path]) -> None:
+    """Refuse to go on from a set of which any file is missing, cut off or not what was written.
+
+    Files of a spec that are no set pass.
+    """
+    for path in files:
+        if path.name.startswith("snapshot_") or _TITLE in path.read_text(encoding="utf-8"):
+            for pack in packs(path):
+                _refuse_damaged(pack)
 
 
 def packs(path: Path) -> list[Path]:
@@ -49,10 +61,10 @@ def packs(path: Path) -> list[Path]:
     try:
         named = dict(yaml.safe_load(text)["resume"])
     except (yaml.YAMLError, TypeError, KeyError, ValueError):
-        raise Refused(f"{path} is not whole.") from None
+        raise Refused(f"{path} is not whole; go on from the one before.") from None
     # MUSCLE3 writes the file in place, its table of instances before their paths
     if len(named) != len(_ROW.findall(text)) or not text.endswith("\n"):
-        raise Refused(f"{path} is not whole.")
+        raise Refused(f"{path} is not whole; go on from the one before.")
     return [Path(pack) for pack in named.values()]
 
 

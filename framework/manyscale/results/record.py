@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STORE = "record.nc"
 _GAPS: dict[Any, Any] = {"f8": np.nan, "f4": np.nan, "i8": -(2**63), "i4": -(2**31), "i1": -1}
+_SPARSE = 4096  # numbers in a chunk; a gap at the end of a record costs one
 _KINDS: dict[str, Any] = {"float64": "f8", "float32": "f4", "int64": "i8", "int32": "i4"}
 
 
@@ -42,6 +43,7 @@ class Recorder:
             raise Refused(f"{path} exists; recordings are not overwritten.")
         self._path, self._model, self.ports = path, model, ports
         self._coordinates: dict[tuple[str, str], Any] = {}
+        self._reached: dict[tuple[str, str], tuple[int, ...]] = {}
         self._store = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._store.setncatts(
             {"instance": instance, "model": model.name, "model_version": model.version}
@@ -65,16 +67,18 @@ class Recorder:
             self._define(declared, messages)
         group = self._store.groups[port]
         row = len(group.dimensions["time"])
-        group["time"][row] = time
+        self._put(group, "time", (row,), time)
         for slot, message in enumerate(messages):
             index = (row, slot) if declared.slots else (row,)
             for name, value in message.items():
                 self._put_field(group, name, fields[name], index, value)
+        self._fill(group)
         self._store.sync()
 
     def close(self) -> None:
-        """Finish the store."""
-        self._store.close()
+        """Finish the store; doing so again changes nothing."""
+        if self._store.isopen():
+            self._store.close()
 
     def copy(self, path: Path) -> None:
         """Write a copy of what is recorded so far, whole or not at all."""
@@ -85,21 +89,30 @@ class Recorder:
         new.replace(path)
 
     def take_over(self, path: Path) -> None:
-        """Go on from a copy that an earlier run left."""
-        self._store.close()
-        shutil.copyfile(path, self._path)
-        self._open()
+        """Go on from a copy that an earlier run left.
+
+        Raises `Refused` if the copy is missing or damaged.
+        """
+        self.close()
+        try:
+            shutil.copyfile(path, self._path)
+            self._open()
+        except OSError as exc:
+            raise Refused(
+                f"The record {path} cannot be read ({exc.strerror}); resume from an older snapshot."
+            ) from None
 
     def _open(self) -> None:
         import netCDF4
 
         self._store = netCDF4.Dataset(self._path, "a")
+        self._reached = {}
         self._coordinates = {
-            (port, name): np.array(variable[...])
-            for port, group in self._store.groups.items()
-            for name, variable in group.variables.items()
-            if name in self._model.ports[port].fields
-            and _is_coordinate(name, self._model.ports[port].fields[name])
+            (name, field): np.array(group.variables[field][...])
+            for name, group in self._store.groups.items()
+            if (port := self._model.ports.get(name)) is not None  # an older version's may be gone
+            for field in port.fields.keys() & group.variables.keys()
+            if _is_coordinate(field, port.fields[field])
         }
 
     def _define(self, port: Port, messages: list[dict[str, Any]]) -> None:
@@ -129,7 +142,29 @@ class Recorder:
             if moved not in group.variables:
                 self._define_field(group, outer, moved, field, value, False)
             name = moved
-        _put(group[name], index, value)
+        self._put(group, name, index, value)
+
+    def _fill(self, group: Any) -> None:
+        """Let every variable reach to the ends of its axes.
+
+        netCDF reads gaps between what was written, and rubbish behind the last of it.
+        """
+        for name, variable in group.variables.items():
+            shape = variable.shape
+            varies = "time" in variable.dimensions and all(shape)
+            if varies and self._reached.get((group.name, name)) != shape:
+                gap = "" if variable.dtype is str else variable.get_fill_value()
+                variable[tuple(n - 1 for n in shape)] = gap
+                self._reached[group.name, name] = shape
+
+    def _put(self, group: Any, name: str, index: tuple[int, ...], value: Any) -> None:
+        variable, inner = group[name], np.shape(value)
+        before = self._reached.get((group.name, name), (0,) * variable.ndim)
+        ends = (*(i + 1 for i in index), *inner)
+        if not all(inner):
+            return
+        variable[(*index, *(slice(0, n) for n in inner))] = value
+        self._reached[group.name, name] = tuple(map(max, before, ends))
 
     def _define_field(
         self,
@@ -154,7 +189,8 @@ class Recorder:
         else:
             chunks = None
             if kind is not str:
-                chunks = (1,) * len(outer) + tuple(max(1, n) for n in np.shape(value))
+                sparse = field.optional or name not in self._model.ports[group.name].fields
+                chunks = (1,) * len(outer) + _chunk(np.shape(value), sparse)
             gap = _GAPS.get(kind)
             variable = group.createVariable(
                 name, kind, outer + inner, chunksizes=chunks, fill_value=gap
@@ -172,16 +208,10 @@ def _is_coordinate(name: str, field: Field) -> bool:
     return field.shape is not None and [axis.name for axis in field.shape] == [name]
 
 
-def _put(variable: Any, index: tuple[int, ...], value: Any) -> None:
-    if isinstance(value, np.ndarray) and not value.size:
-        # netCDF reads rows behind the last one written as zeros, not as gaps
-        if all(variable.shape[len(index) :]):
-            first = (0,) * (variable.ndim - len(index))
-            variable[(*index, *first)] = variable.get_fill_value()
-    elif isinstance(value, np.ndarray):
-        variable[(*index, *(slice(0, n) for n in value.shape))] = value
-    else:
-        variable[index] = value
+def _chunk(shape: tuple[int, ...], sparse: bool) -> tuple[int, ...]:
+    """Return in what pieces a row is stored: small ones if many rows may be gaps."""
+    most = int(_SPARSE ** (1 / max(len(shape), 1))) if sparse else max(shape, default=1)
+    return tuple(max(1, min(n, most)) for n in shape)
 
 
 def open_record(path: Path, port: str) -> xr.Dataset:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from manyscale.bridges.event_trigger.expression import Expression
     from manyscale.bridges.event_trigger.kernel import Found, Levels
 
-_DIFFERENCES = {"degC": "K", "degF": "delta_degF"}  # a rate of change has no offset
-
 
 class EventTrigger(ms.ScaleModel):
     """Finds where an expression of the fields that pass crosses a level, within the step.
@@ -45,7 +43,7 @@ class EventTrigger(ms.ScaleModel):
     off_level: Annotated[float, "1", "g must come back beyond it before it fires again"] = 0.0
     refractory: Annotated[float, "s", "dead time after a firing", Ge(0)] = 0.0
     t_tol: Annotated[float, "1", "accuracy in parts of the step", Gt(0), Le(0.1)] = 1e-9
-    samples: Annotated[int, "1", "parts a step is searched in", Ge(1), Le(1000)] = 8
+    samples: Annotated[int, "1", "parts a step is searched in", Ge(4), Le(1000)] = 8
     dense: Annotated[
         Literal["hermite", "linear"], "1", "linear: fields without rates serve, second order"
     ] = "hermite"
@@ -244,6 +242,8 @@ class EventTrigger(ms.ScaleModel):
                     f"event_trigger.units has the entry {entry!r}, expected a field and its unit,"
                     " like `N mol/m3`."
                 )
+            if name in found:
+                raise ms.Refused(f"event_trigger.units names {name} twice; give it one unit.")
             found[name] = unit.strip()
         return found
 
@@ -311,9 +311,8 @@ def _line(name: str, have: str, rate: str | None, want: str) -> tuple[float, flo
         raise ms.Refused(f"event_trigger.units wants {name} in '{want}': {exc}") from None
     if rate is None:
         return a, b, 0.0
-    per_second = f"({_DIFFERENCES.get(want, want)})/s"
     try:
-        return a, b, affine(rate, per_second)[0]
+        return a, b, affine(rate, f"({want})/s")[0]
     except ms.Refused:
         raise ms.Refused(
             f"event_trigger: {name}_rate comes in '{rate}', which is no rate of {name} in '{have}'."

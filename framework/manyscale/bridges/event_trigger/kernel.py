@@ -182,7 +182,7 @@ def _walk(
         if levels.fires_on if turns_on else levels.fires_off:
             level = levels.on if turns_on else levels.off
             found.append(_root(g, level, s[max(k - 1, 0)], s[k], tolerance))
-            missed |= k == 0 and abs(value - level) > slack
+            missed = missed or (k == 0 and abs(value - level) > float(slack))
     return Found(tuple(found), was_on, missed)
 
 

@@ -50,9 +50,18 @@ def partition(items: Items, count: int, method: str, old: Parts | None = None) -
     if count == 1 or not len(items.cost):
         return np.zeros(len(items.cost), dtype=np.int32)
     if method == "diffusive":
-        return diffusive(items, hilbert(items, count) if old is None else old, count)
+        return diffusive(items, _all_used(items, count, old), count)
     new = METHODS[method](items, count)
     return new if old is None else relabelled(new, old, count)
+
+
+def _all_used(items: Items, count: int, old: Parts | None) -> Parts:
+    """Return the parts to begin with: the old ones, unless load cannot flow to one of them."""
+    if old is None:
+        return hilbert(items, count)
+    if np.bincount(old, minlength=count).all():
+        return old
+    return relabelled(hilbert(items, count), old, count)
 
 
 def relabelled(new: Parts, old: Parts, count: int) -> Parts:

@@ -266,9 +266,15 @@ class Regrid(ms.ScaleModel):
 
     def _at_points(self, message: "Message") -> dict[str, Any]:
         """Return the fields of a message at the target points."""
-        target = np.array(self.target_points)
-        if not target.size:
+        if not any(self.target_points):
             raise ValueError("target_points is missing: give one row of coordinates in m per point")
+        lengths = sorted({len(row) for row in self.target_points})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"target_points has rows of {' and of '.join(map(str, lengths))} numbers: give"
+                " every point as many coordinates"
+            )
+        target = np.array(self.target_points)
         carried: dict[str, Any] = {}
         for name, value in message.fields.items():
             if name == "points":

@@ -99,8 +99,12 @@ def _summed(cells: Integers, lengths: Floats, count: int) -> Floats:
 def checked_edges(edges: Floats, axis: str) -> Floats:
     """Return edges (n + 1,) as float64; raises ValueError unless there are two and they ascend."""
     edges = np.asarray(edges, dtype=np.float64)
-    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0.0).all():
-        raise ValueError(f"the edges along {axis} are not two or more ascending numbers")
+    ascend = edges.ndim == 1 and len(edges) > 1 and bool((np.diff(edges) > 0.0).all())
+    if not ascend or not np.isfinite(edges[[0, -1]]).all():
+        raise ValueError(
+            f"the edges along {axis} are not two or more ascending numbers; give them, and the"
+            " fields along that axis, in ascending order"
+        )
     return edges
 
 
@@ -111,7 +115,10 @@ def edges_of_centres(centres: Floats, axis: str) -> Floats:
     """
     centres = np.asarray(centres, dtype=np.float64)
     if centres.ndim != 1 or len(centres) < 2 or not (np.diff(centres) > 0.0).all():
-        raise ValueError(f"the cell centres along {axis} are not two or more ascending numbers")
+        raise ValueError(
+            f"the cell centres along {axis} are not two or more ascending numbers; send them, and"
+            f" the fields along that axis, in ascending order, or edges_{axis} for a single cell"
+        )
     count = len(centres)
     size = (centres[-1] - centres[0]) / (count - 1)
     if np.abs(np.diff(centres) - size).max() > _UNEVEN * size:

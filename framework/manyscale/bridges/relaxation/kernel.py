@@ -31,6 +31,7 @@ Array = NDArray[Any]
 
 LARGE = 1024
 """Unknowns above which the Gram matrix of the columns is kept instead of orthogonalising them."""
+_LEAST = 1e-3  # of norm(G(x)): a field that begins nearer than this has room to move
 
 
 class Options(NamedTuple):
@@ -51,7 +52,7 @@ class Memory(NamedTuple):
     window: int
     tried: int  # evaluations in this window
     omega: float  # the relaxation factor of the last step
-    first: Array  # (field,) norm of the first residual of this window
+    first: Array  # (field,) norm of the first residual of this window, or what growth begins at
     scales: Array  # (field,) largest norm of a first residual of a window
     offsets: Array  # (field + 1,) int64
     x: Array  # (n,) last evaluated
@@ -84,7 +85,10 @@ def evaluated(options: Options, memory: Memory, x: Array, image: Array) -> Memor
         memory = _with_column(options, memory, residual - memory.residual, x - memory.x)
     if not again:
         first = norms(residual, memory.offsets)
-        memory = memory._replace(first=first, scales=np.maximum(memory.scales, first))
+        least = _LEAST * norms(image, memory.offsets)
+        memory = memory._replace(
+            first=np.maximum(first, least), scales=np.maximum(memory.scales, first)
+        )
     return memory._replace(
         tried=memory.tried + 1,
         omega=_omega(options, memory, residual),
@@ -122,7 +126,11 @@ def converged(memory: Memory, rtol: float, atol: float) -> bool:
 
 
 def growth(memory: Memory) -> float:
-    """Return the largest norm of a field's residual over its first one in this window."""
+    """Return the largest norm of a field's residual over its first one in this window.
+
+    A first residual below a thousandth of G(x) counts as that: a guess that fits one field by
+    chance, as y = A(x) does in parallel, is no measure of divergence.
+    """
     r = norms(memory.residual, memory.offsets)
     known = memory.first > 0.0
     return float((r[known] / memory.first[known]).max(initial=0.0))

@@ -150,11 +150,13 @@ def scales_of(layout: Layout, text: str) -> tuple[float, ...]:
     if not text.strip():
         return ()
     names = [part.name for part in layout.relaxed]
-    given = {}
-    for entry in text.split(";"):
-        name, _, value = entry.strip().partition(" ")
+    given: dict[str, float] = {}
+    for entry in filter(None, map(str.strip, text.split(";"))):
+        name, _, value = entry.partition(" ")
         if name not in names:
             raise ValueError(f"names {name!r}, which is none of {names}")
+        if name in given:
+            raise ValueError(f"names {name!r} twice; give one scale for each field")
         try:
             given[name] = float(value)
         except ValueError:
