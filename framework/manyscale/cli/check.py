@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from manyscale.cli import terminal
-from manyscale.cli.overrides import settings_of
+from manyscale.cli.spec_options import settings_of, spec_options
 from manyscale.contract.refusal import Refused
 from manyscale.coupling.diagnostics import Problem, as_json
 
@@ -20,9 +20,7 @@ _COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
 @click.command("check")
-@click.argument("spec", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="COMPONENT.SETTING=VALUE")
-@click.option("--machine", default="laptop", show_default=True, help="Overlay file of the spec.")
+@spec_options
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )

@@ -14,14 +14,12 @@ from rich.text import Text
 
 from manyscale.cli import terminal
 from manyscale.cli.check import count, print_problems
-from manyscale.cli.overrides import settings_of
+from manyscale.cli.spec_options import settings_of, spec_options
 from manyscale.contract.refusal import Refused
 
 
 @click.command("run")
-@click.argument("spec", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="COMPONENT.SETTING=VALUE")
-@click.option("--machine", default="laptop", show_default=True, help="Overlay file of the spec.")
+@spec_options
 @click.option("--run-dir", type=click.Path(path_type=Path), help="A new directory for the run.")
 @click.option(
     "--time-limit",

@@ -10,16 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from manyscale.cli import terminal
-from manyscale.cli.overrides import settings_of
+from manyscale.cli.spec_options import settings_of, spec_options
 
 if TYPE_CHECKING:
     from manyscale.drawing.scale_map import ScaleMap
 
 
 @click.command("scales")
-@click.argument("spec", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="COMPONENT.SETTING=VALUE")
-@click.option("--machine", default="laptop", show_default=True, help="Overlay file of the spec.")
+@spec_options
 @click.option(
     "--probe", is_flag=True, help="Import models that the spec names and no plugin offers."
 )

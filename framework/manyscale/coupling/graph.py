@@ -17,7 +17,7 @@ from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
 from manyscale.contract.refusal import Refused
 from manyscale.contract.settings import Setting
-from manyscale.coupling.settings import lookup, prefixes
+from manyscale.coupling.settings import lookup
 
 SETTINGS_IN = "muscle_settings_in"
 
@@ -228,16 +228,6 @@ class Graph:
                 path = f"{path}.{part}" if path else part
                 found.setdefault(path, []).append(node)
         return found
-
-    def reads(self, key: str) -> Iterator[str]:
-        """Yield the instances whose value of a setting comes from this key of the spec."""
-        owner, _, name = key.rpartition(".")
-        for node, declared in self.concerned(key):
-            if declared is not None:
-                for instance in node.instances:
-                    given = lookup(self.settings, instance, [name])
-                    if owner in prefixes(instance) and given[name][0] == key:
-                        yield instance
 
 
 def matched(graph: Graph) -> Iterator[tuple[Link, str, Field, Field]]:

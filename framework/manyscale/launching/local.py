@@ -59,7 +59,8 @@ def launch(
                 if watch is not None:
                     watch()
                 if look % _LOOKS_PER_PRUNING == 0:
-                    snapshots.prune(run)
+                    with contextlib.suppress(OSError):  # tidying must not end a run
+                        snapshots.prune(run)
                 if deadline is not None and time.monotonic() > deadline:
                     raise Refused(
                         f"The run took longer than {time_limit:g} s and was ended: {run}."

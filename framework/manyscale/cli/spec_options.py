@@ -1,13 +1,28 @@
-"""Settings from the command line: `--set COMPONENT.SETTING=VALUE`."""
+"""What every command on a spec takes: its files, `--set COMPONENT.SETTING=VALUE`, `--machine`."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
 
 from manyscale.contract.refusal import Refused
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def spec_options(command: _Command) -> _Command:
+    """Give a command the argument SPEC and the options --set and --machine."""
+    machine = click.option(
+        "--machine", default="laptop", show_default=True, help="Overlay file of the spec."
+    )
+    given = click.option("--set", "overrides", multiple=True, metavar="COMPONENT.SETTING=VALUE")
+    spec = click.argument("spec", nargs=-1, required=True, type=click.Path(path_type=Path))
+    return spec(given(machine(command)))
 
 
 def settings_of(texts: Iterable[str]) -> dict[str, Any]:
