@@ -18,6 +18,13 @@ COMMANDS = {
     "graph": "graph",
     "scales": "scales",
     "run": "run",
+    "resume": "resume",
+    "status": "status",
+    "stop": "stop",
+    "clean": "clean",
+    "submit": "submit",
+    "job": "job",
+    "doctor": "doctor",
     "new-plugin": "new_plugin",
     "test-plugin": "test_plugin",
     "cite": "cite",
@@ -46,12 +53,12 @@ def manyscale() -> None:
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one sentence and exit code 1."""
+    """Run the command line; a user's mistake ends in one sentence and an exit code."""
     try:
         manyscale.main(standalone_mode=False)
     except Refused as exc:
         click.echo(f"manyscale: {exc}", err=True)
-        sys.exit(1)
+        sys.exit(exc.exit_code)
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:

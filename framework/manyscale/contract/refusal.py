@@ -9,6 +9,8 @@ from collections.abc import Iterable
 class Refused(Exception):  # noqa: N818  a verdict, not a fault of the program
     """One sentence for the user: what was found, where, what was expected, what to do."""
 
+    exit_code = 1
+
 
 def close_to(word: str, known: Iterable[str], at_least: float = 0.5) -> str:
     """Return the known word nearest to one, empty if none is near."""

@@ -25,6 +25,7 @@ from manyscale.hosting.plug import Plug
 from manyscale.results.record import Recorder
 
 FORMAT = 1
+REQUEST = "snapshot_request"  # in the run directory: a simulated time in s
 SUFFIX, ENGINE = ".state", ".engine"
 _PIECE = 2**26  # bytes written and hashed at a time
 

@@ -31,6 +31,7 @@ from manyscale.hosting.effects import Begin, Loop, Mark, Receive, Record, Send
 from manyscale.hosting.failure import failure
 from manyscale.hosting.loop import drive
 from manyscale.hosting.plug import ONE_RANK, Ended, Plug, Spread, ended_early
+from manyscale.hosting.saving import Saving
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 
@@ -131,6 +132,12 @@ class _Hosted:
         plug.instance = str(instance._instance_id)
         self.telemetry = telemetry.Telemetry(Path.cwd())
         plug.heard = self.telemetry.does
+        called_by = {
+            name
+            for name, port in model.ports.items()
+            if port.operator == "f_init" and not port.plain and instance.is_connected(name)
+        }
+        self.saving = Saving(instance, called_by, Path.cwd().parent.parent.parent)
         self.recorder: Recorder | None = None
         self._overlay: Settings | None = None
         self._configured: ScaleModel | None = None
@@ -238,8 +245,7 @@ class _Hosted:
         """Save a snapshot if one is due; at the end of a pass this waits for the next one."""
         if mark.final:
             self.plug.does("waiting to begin", None)
-        due = self.instance.should_save_final_snapshot if mark.final else None
-        if not (due() if due else self.instance.should_save_snapshot(mark.now)):
+        if not self.saving.due(mark.now, final=mark.final):
             self.plug.ranks.tell("")
             return
         data = pack_progress(self.model, mark.progress, self.plug)
@@ -297,9 +303,12 @@ class _Hosted:
 
     def _send(self, effect: Send) -> None:
         wire, slot = effect.wire, effect.slot
-        message = Message(wire.time, wire.next_time, wire.data)
+        port = self.model.ports[effect.port]
+        bare = port.plain or port.overlay
+        data = wire.data if bare else self.saving.marked(wire.data)
+        message = Message(wire.time, wire.next_time, data)
         if self._samples:
-            if self.model.ports[effect.port].overlay:
+            if port.overlay:
                 message.data = Settings(wire.data)
                 universe = self.instance._settings_manager.overlay.copy()
                 for name, value in message.data.items():

@@ -47,9 +47,9 @@ class Standing:
         return self.doing if math.isnan(self.at) else f"{self.doing} at t = {self.at:g} s"
 
     @property
-    def seconds(self) -> float:
+    def idle(self) -> float:
         """For how long it has been doing that, in s of wall time."""
-        return time.time() - self.since
+        return time.time() - max(self.since, self.updated)
 
 
 class Telemetry:

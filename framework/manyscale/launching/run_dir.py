@@ -8,6 +8,10 @@ from pathlib import Path
 
 from manyscale.contract.refusal import Refused
 
+OUTPUT = "manager_output.txt"
+MANAGER_LOG = "muscle3_manager.log"
+CONFIGURATION = "configuration.ymmsl"
+
 
 class Taken(Refused):
     """A run directory that exists already."""

@@ -16,6 +16,7 @@ KEPT = 2
 _TITLE = "Workflow snapshot for"
 # instances that had not begun stand in the table with no wall-clock time, and have no path
 _ROW = re.compile(r"^ +\S+ +\S+ +(?!0 )\S+ +(?:Intermediate|Final)$", re.MULTILINE)
+_TIMES = re.compile(r"^ +\S+ +(\S+) +\S+ +(?:Intermediate|Final)$", re.MULTILINE)
 _NUMBERED = re.compile(r"(.*)_(\d+)\.(?:pack|nc|\d+\.state|\d+\.engine)")
 
 
@@ -39,6 +40,21 @@ def newest(run: Path) -> Path:
         f"{run} has no snapshot to go on from.{damaged} Snapshots are made where the spec has"
         " `checkpoints:`."
     )
+
+
+def moment(path: Path) -> float:
+    """Return the latest simulated time of a set, in s."""
+    rows = _TIMES.findall(path.read_text(encoding="utf-8"))
+    return max(map(float, rows), default=0.0)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether the file of a set was written to its end."""
+    try:
+        packs(path)
+    except (OSError, Refused):
+        return False
+    return True
 
 
 def refuse_damaged_sets(files: Sequence[Path]) -> None:

@@ -1,0 +1,59 @@
+"""Why a run failed: the one root cause, and who only followed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from manyscale.hosting import telemetry
+from manyscale.launching.run_dir import MANAGER_LOG, OUTPUT, instance_folders
+
+
+def root_cause(run: Path) -> str:
+    """Return why a run failed: the model's traceback if any, victims, the sentence last."""
+    failures = []
+    for folder in instance_folders(run).values():
+        path = folder / telemetry.FAILURE_FILE
+        if path.is_file():
+            failures.append((path.stat().st_mtime_ns, json.loads(path.read_text())))
+    failures.sort(key=lambda item: (item[1]["victim"], item[0]))
+    exits = sorted(_exits(run), key=lambda item: item[1] == _KILLED_BY_AGENT)
+    if failures and not (failures[0][1]["victim"] and exits and _died(run, *exits[0])):
+        first = failures[0][1]
+        return f"{first['traceback']}{_victims(run, first['instance'])}{first['sentence']}"
+    for name, code in exits:
+        said = _last_line(run / "instances" / name / "stderr.txt")
+        standing = telemetry.read(run / "instances" / name / "workdir")
+        where = f" ({standing.position})" if standing and standing.doing else ""
+        what = f"{name}{where} ended with exit code {code}: {said or 'it said nothing'}."
+        return f"{_victims(run, name)}{run.name}: {what}"
+    said = _last_line(run / OUTPUT)
+    return f"{run.name}: the manager failed: {said or 'it said nothing'}; see {run / OUTPUT}."
+
+
+def _died(run: Path, name: str, code: int) -> bool:
+    """Return whether an instance ended without a word, so that others only followed."""
+    told = (run / "instances" / name / "workdir" / telemetry.FAILURE_FILE).is_file()
+    return not told and code != _KILLED_BY_AGENT
+
+
+def _victims(run: Path, cause: str) -> str:
+    """Return a line that names the instances that only followed, nothing if there are none."""
+    names = [name for name, _ in _exits(run) if name != cause]
+    return f"Ended because of it: {', '.join(sorted(names))}.\n" if names else ""
+
+
+_EXIT = re.compile(r"Instance (\S+) quit with exit code (-?\d+)")
+_KILLED_BY_AGENT = -9  # what becomes of the others after one has failed
+
+
+def _exits(run: Path) -> list[tuple[str, int]]:
+    log = run / MANAGER_LOG
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    return [(name, int(code)) for name, code in _EXIT.findall(text)]
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
