@@ -8,7 +8,6 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import guarded  # noqa: F401  # the guard can be imported
 
 from manyscale_guard.channel import RECORD, Channel, ForgedError
 from manyscale_guard.handshake import Keys

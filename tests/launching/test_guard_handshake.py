@@ -5,7 +5,6 @@ import socket
 import threading
 
 import pytest
-from toys import guarded  # noqa: F401  # the guard can be imported
 
 from manyscale_guard import handshake
 from manyscale_guard.handshake import MAGIC, NONCE, PROOF, StrangerError

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import libmuscle
 import pytest
-from toys import guarded
 
 from manyscale.launching import guarding
 from manyscale_guard import hook, patches, secret
+from toys import guarded
 
 LIBMUSCLE = Path(libmuscle.__file__).parent
 GUARD = sorted(guarding.GUARD.rglob("*.py"))
@@ -91,7 +91,16 @@ def imports(path):
 
 
 def test_libmuscle_has_no_other_door():
-    doors = {"socket", "socketserver", "asyncio", "subprocess", "http", "xmlrpc", "ssl", "selectors"}
+    doors = {
+        "socket",
+        "socketserver",
+        "asyncio",
+        "subprocess",
+        "http",
+        "xmlrpc",
+        "ssl",
+        "selectors",
+    }
     speaking = {}
     for path in LIBMUSCLE.rglob("*.py"):
         used = doors & {name.partition(".")[0] for name in imports(path)}
@@ -126,6 +135,7 @@ def test_other_pythons_start_as_ever(version):
     if other is None:
         pytest.skip(f"there is no python{version}")
     told = {"PYTHONPATH": str(guarding.GUARD), "MANYSCALE_GUARD": "fd:100"}
+    told["PYTHONDONTWRITEBYTECODE"] = "1"
     command = [other, "-c", "import sys; print('manyscale_guard' in sys.modules)"]
     done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60)
     old = tuple(map(int, version.split("."))) < (3, 9)
@@ -150,7 +160,9 @@ def test_who_does_not_import_libmuscle_pays_nothing():
     code = "import sys; print(*sorted(n for n in sys.modules if n.startswith('manyscale_guard')))"
     out, err, _ = started(code)
     assert (out, err) == ("manyscale_guard manyscale_guard.hook", "")
-    light = "import sys; print(*{'typing', 'socket', 'hmac', 'json', 'ctypes'} & sys.modules.keys())"
+    light = (
+        "import sys; print(*{'typing', 'socket', 'hmac', 'json', 'ctypes'} & sys.modules.keys())"
+    )
     assert started(light)[0] == ""
 
 

@@ -6,12 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from manyscale.launching import guarding, keeper
-
-if str(guarding.GUARD) not in sys.path:
-    sys.path.append(str(guarding.GUARD))  # only to be imported by tests, not installed
+from manyscale.launching.local import command
 
 ECHO = "toys.guarded"
 
@@ -79,11 +76,10 @@ def call(secret, environment, location, *options):
 
 @contextlib.contextmanager
 def manager(files, run, **options):
-    """A guarded manager with all below it; nothing of it is left afterwards."""
+    """A guarded manager that says all it can, and all below it; nothing is left afterwards."""
     with secret_of(run) as secret, (run / "said.txt").open("w") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "muscle3.muscle_manager", "--start-all"]
-            + ["--run-dir", str(run), *map(str, files)],
+            [*command(files, run), "--log-level", "DEBUG"],
             env=guarding.environment(secret, run, **options),
             pass_fds=secret.descriptors,
             stdin=subprocess.DEVNULL,

@@ -103,7 +103,7 @@ def test_a_signal_to_the_command_ends_everything(tmp_path, number):
         _, errors = process.communicate(timeout=30.0)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert errors.strip() == "manyscale: interrupted."
     assert not processes_in(tmp_path)
 
