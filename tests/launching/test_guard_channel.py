@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manyscale_guard.channel import RECORD, Channel, ForgedError
+from manyscale_guard.channel import RECORD, Channel, ForgedError, _Authority
 from manyscale_guard.handshake import Keys
 
 ONE, OTHER = b"1" * 32, b"2" * 32
@@ -65,7 +65,9 @@ def test_bytes_arrive_whatever_is_asked_for_at_once(parts, at_once):
     assert found == b"".join(parts)
 
 
-@pytest.mark.parametrize("size", [1, 2**16, 2**16 + 1, RECORD - 8, RECORD, 3 * RECORD + 5])
+@pytest.mark.parametrize(
+    "size", [1, 2**12 - 8, 2**12, 2**16, 2**16 + 1, RECORD - 8, RECORD, 3 * RECORD + 5]
+)
 def test_messages_of_any_size_arrive(size):
     left, right = pair()
     data = os.urandom(size)
@@ -80,12 +82,13 @@ def test_messages_of_any_size_arrive(size):
     right.close()
 
 
-@pytest.mark.parametrize("place", [0, 3, 4, 19, 20, 24])
-def test_a_changed_byte_is_noticed(place):
-    record = bytearray(said(b"five!"))
+@pytest.mark.parametrize("size", [5, 5000])
+@pytest.mark.parametrize("place", [0, 3, 4, 19, 20, -1])
+def test_a_changed_byte_is_noticed(place, size):
+    record = bytearray(said(bytes(size)))
     record[place] ^= 1
     with heard(bytes(record)) as channel, pytest.raises((ForgedError, ConnectionResetError)):
-        receive(channel, 5)
+        receive(channel, size)
 
 
 def records(*texts):
@@ -113,7 +116,7 @@ def test_what_was_sent_cannot_be_sent_back():
 
 def test_a_record_of_another_connection_is_noticed():
     with heard(said(b"text")) as channel:
-        channel._keys = Keys(OTHER, b"3" * 32)
+        channel._receiving = _Authority(b"3" * 32)
         with pytest.raises(ForgedError):
             receive(channel, 4)
 

@@ -184,7 +184,7 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
                 os.killpg(process.pid, signal.SIGTERM)
         for process in reversed(self._started):
             try:
-                process.wait(10)
+                process.wait(2)
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

@@ -20,15 +20,15 @@ def command(folder: Path) -> None:
     from manyscale.launching.outcome import Stopped
 
     job = slurm.job_in(folder)
-    here = folder / f"run_{len(job.runs) + 1}"
+    earlier = slurm.runs_in(folder)
+    here = folder / f"run_{len(earlier) + 1}"
     launch = replace(LaunchOptions.of(job.options), run_dir=here)
     order = Order.of(job.order)
-    if job.runs:
-        before = Path(job.runs[-1])
+    if earlier:
+        before = earlier[-1]
         order = replace(
             order_of(before), resumed_from=str(before), snapshot=str(snapshots.newest(before))
         )
-    slurm.keep(replace(job, runs=[*job.runs, str(here)]), folder)
     try:
         answered(launch.as_json, lambda: run(order, launch))
     except Stopped:

@@ -94,7 +94,8 @@ def _submit(
             "How many cores has a node? Give --tasks-per-node, or `cores_per_node` in a profile."
         )
     count = nodes or slurm.planned(coupling.files, cores)
-    folder = launch.run_dir.resolve() if launch.run_dir else Path.cwd() / f"job_{coupling.name}"
+    named = run_dir.stamped(f"job_{coupling.name}") if launch.run_dir is None else launch.run_dir
+    folder = named.resolve()
     shape = slurm.Shape(count, cores)
     text = slurm.script(
         coupling.name, shape, folder, wanted, [*slurm.program(), "job", str(folder)]
@@ -102,25 +103,20 @@ def _submit(
     if dry_run:
         click.echo(text, nl=False)
         return {"script": text}
-    folder = run_dir.create(f"job_{coupling.name}", launch.run_dir)
-    text = slurm.script(
-        coupling.name, shape, folder, wanted, [*slurm.program(), "job", str(folder)]
-    )
+    run_dir.create(coupling.name, folder)
     programs = {n.name: coupling.graph.programs[n.program] for n in coupling.graph.nodes.values()}
     laid_over = slurm.site_programs(programs, wanted, folder, coupling.name)
     kept = {**asdict(order), "spec": [*order.spec, *map(str, laid_over)]}
     given = {
         **asdict(launch),
         "run_dir": None,
+        "as_json": False,
         "environment": [*launch.environment, *wanted.environment],
         "address": launch.address or wanted.address,
     }
     slurm.keep(slurm.Job(kept, given, resubmit), folder)
-    script = folder / slurm.SCRIPT
-    script.write_text(text)
-    number = slurm.submit(script)
-    job = slurm.job_in(folder)
-    slurm.keep(slurm.Job(job.order, job.options, job.left, job.runs, [number]), folder)
+    (folder / slurm.SCRIPT).write_text(text)
+    number = slurm.submit(folder)
     click.echo(
         f"Job {number} in {folder}: {count} nodes, {cores} tasks on each.", err=launch.as_json
     )

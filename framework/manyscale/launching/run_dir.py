@@ -24,12 +24,16 @@ def create(name: str, wanted: Path | None = None) -> Path:
     """
     if wanted is not None:
         return _make(wanted.resolve())
-    stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
+    path = stamped(f"run_{name}")
     for suffix in ("", *(f"_{i}" for i in range(2, 100))):
-        path = Path.cwd() / f"run_{name}_{stamp}{suffix}"
         with contextlib.suppress(Taken):  # by another run that starts this second
-            return _make(path)
-    raise Refused(f"{Path.cwd()} already has a hundred runs of {stamp}; wait a second.")
+            return _make(path.with_name(f"{path.name}{suffix}"))
+    raise Refused(f"{path.parent} already has a hundred runs of {path.name}; wait a second.")
+
+
+def stamped(name: str) -> Path:
+    """Return a folder in this one, named after what it is of and now."""
+    return Path.cwd() / f"{name}_{datetime.now().strftime('%Y%m%d_%H%M%S')}"
 
 
 def _make(path: Path) -> Path:

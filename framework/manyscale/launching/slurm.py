@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from manyscale.contract.refusal import Refused
 from manyscale.launching import snapshots
 from manyscale.launching.site import ProgramSite, Site
 
-SCRIPT, JOB = "job.sh", "job.json"
+SCRIPT, JOB, NUMBERS = "job.sh", "job.json", "jobs.txt"
 _TIME = re.compile(r"(?:\d+-)?\d+(?::\d+){0,2}")
 _LIMIT = 60.0  # s that sbatch may take
 
@@ -38,8 +38,6 @@ class Job:
     options: dict[str, Any]
     left: int
     """Further jobs that may follow by themselves."""
-    runs: list[str] = field(default_factory=list)
-    jobs: list[str] = field(default_factory=list)
 
 
 def planned(files: Sequence[Path], cores: int) -> int:
@@ -95,11 +93,12 @@ def script(name: str, shape: Shape, folder: Path, site: Site, launch: Sequence[s
     return "\n".join(lines)
 
 
-def submit(path: Path) -> str:
-    """Submit a job script; return the job's number.
+def submit(folder: Path) -> str:
+    """Submit the job script in a folder; return the job's number, which is noted there.
 
     Raises `Refused` with Slurm's own words if it does not take it.
     """
+    path = folder / SCRIPT
     if shutil.which("sbatch") is None:
         raise Refused(f"There is no sbatch on PATH; {path} is ready to be submitted elsewhere.")
     done = subprocess.run(
@@ -108,12 +107,21 @@ def submit(path: Path) -> str:
         text=True,
         check=False,
         timeout=_LIMIT,
-        cwd=path.parent,
+        cwd=folder,
     )
     if done.returncode:
         said = " ".join(done.stderr.split()) or "it said nothing"
         raise Refused(f"Slurm did not take {path}: {said}")
-    return done.stdout.strip().partition(";")[0]
+    number = done.stdout.strip().partition(";")[0]
+    with (folder / NUMBERS).open("a") as file:
+        file.write(f"{number}\n")
+    return number
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the runs of the jobs in a folder, in their order."""
+    found = {int(path.name.removeprefix("run_")): path for path in folder.glob("run_[0-9]*")}
+    return [found[number] for number in sorted(found)]
 
 
 def program() -> list[str]:
@@ -122,7 +130,7 @@ def program() -> list[str]:
 
 
 def keep(job: Job, folder: Path) -> None:
-    """Write where a chain of jobs stands."""
+    """Write where a chain of jobs stands; before a job is submitted, for it reads this."""
     new = folder / f"{JOB}.new"
     new.write_text(json.dumps(asdict(job), indent=2))
     new.replace(folder / JOB)
@@ -144,12 +152,11 @@ def go_on(folder: Path) -> str:
     job = job_in(folder)
     if job.left < 1:
         return "The chain has no further job; `manyscale resume` goes on by hand."
-    moments = [snapshots.moment(snapshots.newest(Path(run))) for run in job.runs[-2:]]
+    moments = [snapshots.moment(snapshots.newest(run)) for run in runs_in(folder)[-2:]]
     if len(moments) > 1 and moments[1] <= moments[0]:
         return "The last job brought no newer snapshot, so there is no further one."
-    number = submit(folder / SCRIPT)
-    keep(replace(job, left=job.left - 1, jobs=[*job.jobs, number]), folder)
-    return f"Job {number} goes on from t = {moments[-1]:g} s."
+    keep(replace(job, left=job.left - 1), folder)
+    return f"Job {submit(folder)} goes on from t = {moments[-1]:g} s."
 
 
 def site_programs(
@@ -172,7 +179,8 @@ def site_programs(
             raise Refused(f"The site profile names {component}; the coupling has {known}.")
         program = at_site(components[component], wanted, component)
         programs[program.name] = program
-        custom[Reference(f"{model}.{component}")] = program.name
+        # its own object: YAML would write an alias, which ymmsl does not read
+        custom[Reference(f"{model}.{component}")] = Reference(str(program.name))
     path = folder / "site.ymmsl"
     ymmsl.save(Configuration("", programs=programs, custom_implementations=custom), path)
     return [path]

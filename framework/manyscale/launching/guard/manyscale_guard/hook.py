@@ -33,7 +33,7 @@ class Finder:
         if name not in WATCHED:
             return None
         for finder in sys.meta_path:
-            if finder is not self:
+            if finder is not self and hasattr(finder, "find_spec"):
                 spec = finder.find_spec(name, path, target)
                 if spec is not None:
                     spec.loader = _Loader(spec.loader)  # type: ignore[assignment]

@@ -19,7 +19,7 @@ from typing import Any
 from manyscale_guard import addresses, connections, peers, processes, refusals
 from manyscale_guard.channel import Channel
 from manyscale_guard.connections import Connection, shut
-from manyscale_guard.frames import checked
+from manyscale_guard.frames import TooLargeError, checked
 from manyscale_guard.handshake import StrangerError
 
 _REGISTER, _PEERS = 1, 2  # RequestType of libmuscle
@@ -94,7 +94,7 @@ class Relay:
     def _serve(self, sock: socket.socket, serve: _Serve) -> None:
         try:
             serve(sock)
-        except (OSError, ValueError):
+        except (OSError, ValueError, TooLargeError):
             pass  # libmuscle on either side notices a lost connection, and comes again
         finally:
             self._drop(sock)
@@ -116,17 +116,14 @@ class Relay:
 
     def _program_at(self, locations: tuple[str, ...]) -> socket.socket:
         """Connect to the server of the program."""
-        told = [a for one in locations for a in one.partition(":")[2].split(",") if a]
-        ports = dict.fromkeys(int(address.rpartition(":")[2]) for address in told)
-        if not ports:  # libmuscle names no address where there is only loopback
-            ports = dict.fromkeys(peers.listening(self._members()))
-        for address in (*(f"127.0.0.1:{port}" for port in ports), *told):
+        told = [one for place in locations for one in place.partition(":")[2].split(",") if one]
+        if not told:  # libmuscle names no address where there is only loopback
+            members = processes.descendants(self._root) | {self._root}
+            told = [f"127.0.0.1:{port}" for port in peers.listening(members)]
+        for address in told:
             with contextlib.suppress(OSError):
                 return connections.plain(address)
         raise ConnectionRefusedError(f"{self._instance} does not listen")
-
-    def _members(self) -> set[int]:
-        return processes.descendants(self._root) | {self._root}
 
     def _to_manager(self, program: socket.socket) -> None:
         manager = self._keep(connections.reach([self._manager]))
