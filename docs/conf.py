@@ -153,6 +153,13 @@ def write_checks(folder: Path) -> None:
     (GENERATED / "checks.txt").write_text(table(["code", "severity", "what is wrong"], rows))
 
 
+def exit_codes() -> str:
+    """Return the table of exit codes."""
+    from manyscale.launching.outcome import EXIT_CODES
+
+    return table(["exit code", "meaning"], [[str(code), text] for code, text in EXIT_CODES.items()])
+
+
 def commands() -> str:
     """Return the help of every command."""
     parts = []
@@ -182,6 +189,7 @@ def generate() -> None:
             (GENERATED / "models" / f"{entry.model.name}.md").write_text(page(entry))
     write_checks(GENERATED / "checks")
     (GENERATED / "commands.txt").write_text(commands())
+    (GENERATED / "exit_codes.txt").write_text(exit_codes())
     (GENERATED / "contract.schema.json").write_text(json.dumps(SCHEMA, indent=2))
     rows = [[f"`{q.name}`", q.unit, q.text] for q in COMMON]
     (GENERATED / "quantities.txt").write_text(table(["quantity", "unit", "meaning"], rows))

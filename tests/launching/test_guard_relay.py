@@ -20,6 +20,7 @@ from toys.guarded import until
 
 pytestmark = pytest.mark.coupled
 TIME_LIMIT = 90.0
+NIGHTLY, RARE = pytest.mark.nightly, ("isolated", "login")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def ran(folder, program, foreign=("b",), both=False, **options):
     return run
 
 
-@pytest.mark.parametrize("how", ["isolated", "login", "cut"])
+@pytest.mark.parametrize("how", ["cut", *(pytest.param(h, marks=NIGHTLY) for h in RARE)])
 def test_a_foreign_program_has_the_same_results(alone, tmp_path, how):
     inherits = {"env": {"PYTHONPATH": os.environ["PYTHONPATH"]}}
     program = {"base_env": "login", **inherits} if how == "login" else isolated(tmp_path, how)

@@ -152,8 +152,8 @@ def agent_of(family):
     ("who", "number", "limit"),
     [
         ("manager", signal.SIGKILL, 30.0),
-        ("instantiator", signal.SIGKILL, 30.0),
-        ("agent", signal.SIGKILL, 30.0),
+        pytest.param("instantiator", signal.SIGKILL, 30.0, marks=pytest.mark.nightly),
+        pytest.param("agent", signal.SIGKILL, 30.0, marks=pytest.mark.nightly),
         ("agent", signal.SIGTERM, 2.0),
         pytest.param("instantiator", signal.SIGSTOP, 2.0, marks=pytest.mark.nightly),
         pytest.param("agent", signal.SIGHUP, 30.0, marks=pytest.mark.nightly),
@@ -208,7 +208,7 @@ def test_a_component_that_comes_without_the_guard_ends_the_run(tmp_path, how, sa
         launch([pair(tmp_path, program)], run, time_limit=TIME_LIMIT)
 
 
-@pytest.mark.parametrize("how", ["login", "isolated"])
+@pytest.mark.parametrize("how", [pytest.param("login", marks=pytest.mark.nightly), "isolated"])
 def test_it_says_so_itself_and_ends_at_once(tmp_path, how):
     """Also where nobody watches the run: the manager alone ends it."""
     program = {"base_env": "login"} if how == "login" else isolated(tmp_path)
@@ -245,6 +245,43 @@ def test_mpi_ranks_are_guarded(tmp_path):
     run = tmp_path / "run"
     with guarded.manager([spec], run) as (process, _):
         assert process.wait(timeout=TIME_LIMIT) == 0, (run / "said.txt").read_text()
+    assert guarding.refusals(run) == []
+
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from manyscale.launching.local import launch
+launch([Path(sys.argv[1])], Path(sys.argv[2]), time_limit=80.0, foreign=sys.argv[3:])
+"""
+
+
+def can(*words):
+    return subprocess.run([*words, "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can("unshare", "--net"), reason="only root can take away the network")
+@pytest.mark.parametrize("foreign", [(), pytest.param(("b",), marks=pytest.mark.nightly)])
+def test_loopback_is_enough(tmp_path, foreign):
+    run = tmp_path / "run"
+    run.mkdir()
+    spec = pair(tmp_path, isolated(tmp_path) if foreign else None)
+    code = [sys.executable, "-c", LAUNCH, str(spec), str(run), *foreign]
+    command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT)
+    assert done.returncode == 0, done.stderr
+    assert guarding.refusals(run) == []
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not can("unshare", "--user"), reason="there are no user namespaces here")
+def test_namespaces_do_not_matter(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    code = [sys.executable, "-c", LAUNCH, str(pair(tmp_path)), str(run)]
+    space = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    done = subprocess.run([*space, *code], capture_output=True, text=True, timeout=TIME_LIMIT)
+    assert done.returncode == 0, done.stderr
     assert guarding.refusals(run) == []
 
 

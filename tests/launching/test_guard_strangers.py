@@ -128,6 +128,46 @@ def test_an_instance_of_another_run_is_a_stranger(server, run):
     assert "spoke MUSCLE3 without the guard of this run" in refusal.sentence()
 
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+AS_ANOTHER = """
+import os, socket, sys
+port, pid, *files = sys.argv[1:]
+with socket.create_connection(("127.0.0.1", int(port))) as sock:
+    sock.sendall(b"garbage!")
+    sock.recv(10)
+for place in [f"/proc/{pid}/environ", f"/proc/{pid}/fd/100", f"/proc/{pid}/mem", *files]:
+    try:
+        open(place, "rb").read(1)
+        print("read", place)
+    except PermissionError:
+        pass
+"""
+
+
+@ROOT_ONLY
+def test_another_user_of_the_node_is_refused_and_sees_nothing(server, run, tmp_path):
+    location, process, *_ = server
+    (tmp_path / "shared").mkdir(mode=0o755)
+    with guarded.secret_of(tmp_path / "shared", shared=True) as secret:
+        file = secret.where.removeprefix("file:")
+        for folder in [tmp_path, *tmp_path.parents[:2]]:
+            folder.chmod(0o755)
+        arguments = [str(end_of(location)[1]), str(process.pid), file]
+        done = subprocess.run(
+            ["/usr/bin/python3", "-c", AS_ANOTHER, *arguments],
+            user=12345,
+            group=12345,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60.0,
+        )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert noted(run, "garbage")[-1].user == 12345
+    assert "of user 12345" in noted(run, "garbage")[-1].sentence()
+
+
 def test_garbage_is_not_answered(server, run):
     with connected(server[0]) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")

@@ -106,7 +106,8 @@ def serve():
         def handle_request(self, request):
             return bytes(request)[::-1]
 
-    server = TcpTransportServer(Echo(), 9000)
+    # without the guard the port of every run may be taken by another one
+    server = TcpTransportServer(Echo(), 9000 if "manyscale_guard" in sys.modules else 0)
     print(server.get_location(), flush=True)
     sys.stdin.read()
 

@@ -11,9 +11,8 @@ import contextlib
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from libmuscle import Instance
 from libmuscle.checkpoint_triggers import AtCheckpointTrigger
 from ymmsl.v0_2 import CheckpointAtRule
 
@@ -27,14 +26,14 @@ _PERIOD = 0.2  # s between two looks for a request
 class Saving:
     """Decides when one instance saves a snapshot.
 
-    `called_by` are its connected F_INIT ports whose messages have an envelope.
+    `instance` is libmuscle's; `called_by` are its connected F_INIT ports whose messages have an envelope.
     """
 
-    def __init__(self, instance: Instance, called_by: Collection[str], run: Path) -> None:
+    def __init__(self, instance: Any, called_by: Collection[str], run: Path) -> None:
         self._instance, self._called_by, self._run = instance, called_by, run
         self._mark: float | None = None
         self._looked, self._heard = 0.0, ""
-        self._triggers = cast(Any, instance._trigger_manager)
+        self._triggers = instance._trigger_manager
         self._by_rules = self._triggers.should_save_final_snapshot
         self._elapsed = self._triggers.elapsed_walltime
         # asked by libmuscle right before it decides, after what a pass begins with has come

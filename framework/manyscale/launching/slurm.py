@@ -172,7 +172,8 @@ def site_programs(
     import ymmsl
     from ymmsl.v0_2 import Configuration, Reference
 
-    programs, custom = {}, {}
+    programs: dict[Reference, Any] = {}
+    custom: dict[Reference, Reference | None] = {}
     for component, wanted in site.programs.items():
         if component not in components:
             known = ", ".join(sorted(components))

@@ -16,6 +16,8 @@ _HOST = "10"
 def own() -> str:
     """Return the address of this run on this host; raise `OSError` if there is none."""
     kind, _, interface = settings.ADDRESS.partition(":")
+    if settings.ADDRESS == "hostname":
+        return socket.gethostbyname(socket.gethostname())
     if kind != "interface":
         return settings.ADDRESS
     found = _of_interface(interface) or _of_interface_6(interface)
