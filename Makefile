@@ -54,6 +54,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/messages.py
 	$(BIN)/python benchmarks/pipe_diffusion.py
 	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/launch.py
 	$(BIN)/python benchmarks/bridges.py
 	$(BIN)/python benchmarks/relaxation.py
 	$(BIN)/python benchmarks/regrid.py
