@@ -84,10 +84,8 @@ def main():
         print(f"supervised and guarded          {middle(launches):6.2f} s")
         print(f"added                           {middle(added):6.2f} s  (at most 0.5 s)")
         print(f"supervisor and keeper           {100 * middle(shares):6.2f} % of a core  (3 %)")
-        for name, some in zip(
-            ("check, before", "launch", "report, after"), zip(*parts), strict=True
-        ):
-            print(f"manyscale run: {name:16} {middle(some):6.2f} s")
+        for i, name in enumerate(("check, before", "launch", "report, after")):
+            print(f"manyscale run: {name:16} {middle(part[i] for part in parts):6.2f} s")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ _PERIOD = 0.2  # s between two looks for a request
 class Saving:
     """Decides when one instance saves a snapshot.
 
-    `instance` is libmuscle's; `called_by` are its connected F_INIT ports whose messages have an envelope.
+    `instance` is libmuscle's; `called_by` are its connected F_INIT ports whose messages have
+    an envelope.
     """
 
     def __init__(self, instance: Any, called_by: Collection[str], run: Path) -> None:

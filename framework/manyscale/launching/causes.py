@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from manyscale.hosting import telemetry
+from manyscale.launching.logs import last_line, tail
 from manyscale.launching.run_dir import MANAGER_LOG, OUTPUT, instance_folders
 
 
@@ -23,12 +24,12 @@ def root_cause(run: Path) -> str:
         first = failures[0][1]
         return f"{first['traceback']}{_victims(run, first['instance'])}{first['sentence']}"
     for name, code in exits:
-        said = _last_line(run / "instances" / name / "stderr.txt")
+        said = last_line(run / "instances" / name / "stderr.txt")
         standing = telemetry.read(run / "instances" / name / "workdir")
         where = f" ({standing.position})" if standing and standing.doing else ""
         what = f"{name}{where} ended with exit code {code}: {said or 'it said nothing'}."
         return f"{_victims(run, name)}{run.name}: {what}"
-    said = _last_line(run / OUTPUT)
+    said = last_line(run / OUTPUT)
     return f"{run.name}: the manager failed: {said or 'it said nothing'}; see {run / OUTPUT}."
 
 
@@ -44,16 +45,11 @@ def _victims(run: Path, cause: str) -> str:
     return f"Ended because of it: {', '.join(sorted(names))}.\n" if names else ""
 
 
+_LAST_WORDS = 2**22  # bytes of the manager's log in which the exit codes stand
 _EXIT = re.compile(r"Instance (\S+) quit with exit code (-?\d+)")
 _KILLED_BY_AGENT = -9  # what becomes of the others after one has failed
 
 
 def _exits(run: Path) -> list[tuple[str, int]]:
-    log = run / MANAGER_LOG
-    text = log.read_text(errors="replace") if log.is_file() else ""
+    text = tail(run / MANAGER_LOG, _LAST_WORDS)
     return [(name, int(code)) for name, code in _EXIT.findall(text)]
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from manyscale.hosting import telemetry
-from manyscale.launching import guarding, runs, snapshots
+from manyscale.launching import guarding, logs, runs, snapshots
 from manyscale.launching.causes import root_cause
+from manyscale.launching.logs import tail
 from manyscale.launching.outcome import DiskFull, Failed, Unguarded
 from manyscale.launching.run_dir import OUTPUT, instance_folders
 from manyscale.launching.stopping import Regularly, Stop
@@ -95,6 +96,7 @@ def _looks(
             tidied = time.monotonic()
             with contextlib.suppress(OSError):  # tidying must not end a run
                 snapshots.prune(run)
+                logs.bound(run)
 
     unguarded = partial(_refuse_unguarded, run)
     looks = [watch, unguarded, Watchdog(run, limits, tree.family).look, tidy]
@@ -131,7 +133,7 @@ def strangers(run: Path) -> list[str]:
 def _refuse_unsuccessful(run: Path, ended: Ending) -> None:
     """Refuse to call it a success without the last word of everybody."""
     _refuse_unguarded(run)
-    said = (run / OUTPUT).read_text(errors="replace")
+    said = tail(run / OUTPUT)
     if any(word in said for word in _FULL):
         raise DiskFull(f"{run.name}: the disk was full; {run} may lack what was written last.")
     if ended.keeper_died:

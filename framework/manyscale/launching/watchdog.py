@@ -14,10 +14,12 @@ from manyscale.contract.refusal import Refused, nearest
 from manyscale.hosting import telemetry
 from manyscale.hosting.telemetry import DONE, FAILED, Standing
 from manyscale.launching.keeper import Family
+from manyscale.launching.logs import tail
 from manyscale.launching.outcome import DiskFull, Failed, NotStarted, Stalled, TimeUp
 from manyscale.launching.run_dir import MANAGER_LOG, instance_folders
 
 _PERIOD = 1.0  # s between two looks
+_LOG = 2**24  # bytes of the manager's log to look at
 _AGENT = "libmuscle.native_instantiator.agent"
 _LAST_WORDS = 10.0  # s a manager may need after its agents have ended
 _PLANNED = re.compile(r"instance_manager: Planned (\S+) on")
@@ -91,7 +93,7 @@ class Watchdog:
                 )
 
     def _refuse_late(self, now: float) -> None:
-        log = _text(self._run / MANAGER_LOG)
+        log = tail(self._run / MANAGER_LOG, _LOG)
         planned, here = set(_PLANNED.findall(log)), set(_REGISTERED.findall(log))
         self._started = bool(planned) and planned <= here
         limit = self._limits.start
@@ -126,7 +128,7 @@ class Watchdog:
     def _refuse_unending(self, now: float) -> None:
         """Refuse a manager that does not end although all components have."""
         self._done_since = self._done_since or now
-        log = _text(self._run / MANAGER_LOG)
+        log = tail(self._run / MANAGER_LOG, _LOG)
         if set(_PLANNED.findall(log)) - set(_DEREGISTERED.findall(log)):
             limit = self._limits.stall  # a program of another make may still be at work
         else:
@@ -185,10 +187,6 @@ def _command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
     return ""
-
-
-def _text(path: Path) -> str:
-    return path.read_text(errors="replace") if path.is_file() else ""
 
 
 def stall_limits(texts: tuple[str, ...], components: list[str]) -> dict[str, float]:

@@ -76,13 +76,12 @@ def start_agent(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
 def start_instance(
     args: list[str], env: Mapping[str, str], **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start an instance in a session of its own; the secret only if it is a guarded one."""
+    """Start an instance that ends with its agent; it gets the secret only if it is guarded."""
     return subprocess.Popen(
         args,
         env=env,
         pass_fds=descriptors() if "MANYSCALE_GUARD" in env else (),
         preexec_fn=dies_with(os.getpid()),
-        start_new_session=True,
         **options,
     )
 

@@ -1,4 +1,4 @@
-"""What /proc tells about processes: parents, descendants, sessions, environments."""
+"""What /proc tells about processes: parents, descendants, environments."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import os
 from collections.abc import Iterator
 
 
-def parent_and_session(pid: int) -> tuple[int, int]:
-    """Return the parent and the session of a process, (0, 0) if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            words = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return 0, 0
-    return int(words[1]), int(words[3])
+def parent(pid: int) -> int:
+    """Return the parent of a process, 0 if it has none or is gone."""
+    return _standing(pid)[1]
 
 
 def is_gone(pid: int) -> bool:
     """Return whether a process has ended, though it may still be in the table."""
+    return _standing(pid)[0] in "ZX"
+
+
+def _standing(pid: int) -> tuple[str, int]:
+    """Return state letter and parent of a process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+            words = file.read().rpartition(b")")[2].split()
     except OSError:
-        return True
+        return "X", 0
+    return words[0].decode(), int(words[1])
 
 
 def ancestors(pid: int) -> Iterator[int]:
     """Return the parent of a process, its parent, and so on."""
-    while (pid := parent_and_session(pid)[0]) > 1:
+    while (pid := parent(pid)) > 1:
         yield pid
 
 
@@ -43,7 +44,7 @@ def descendants(root: int) -> set[int]:
     """Return all living processes below `root`."""
     below: dict[int, list[int]] = {}
     for pid in everybody():
-        below.setdefault(parent_and_session(pid)[0], []).append(pid)
+        below.setdefault(parent(pid), []).append(pid)
     found: set[int] = set()
     left = [root]
     while left:

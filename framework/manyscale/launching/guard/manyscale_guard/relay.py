@@ -105,8 +105,7 @@ class Relay:
         peer = peers.at(sock)
         ours = peer.pid is not None and (
             self._root in (peer.pid, *processes.ancestors(peer.pid))
-            or processes.parent_and_session(peer.pid)[1] == self._root
-            # ranks that a launcher of the cluster has started are nobody's descendants here
+            # orphans, and ranks that a launcher of the cluster has started, descend from others
             or (peer.instance == self._instance and peer.manager == self.location)
         )
         if not ours or peer.user != os.geteuid():
