@@ -182,6 +182,20 @@ def test_a_hidden_sitecustomize_runs_too(tmp_path):
     assert (out, err) == (f"hidden {tmp_path}/sitecustomize.py", "")
 
 
+def test_a_guard_that_cannot_start_lets_nothing_else_start(tmp_path):
+    broken = shutil.copytree(guarding.GUARD, tmp_path / "guard")
+    (broken / "manyscale_guard/hook.py").write_text("raise OSError('no disk')\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "print('went on')"],
+        env={"MANYSCALE_GUARD": "fd:100", "PYTHONPATH": str(broken)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert done.stderr.strip().endswith("manyscale guard: OSError: no disk")
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """Another libmuscle, to be tampered with."""
