@@ -46,6 +46,7 @@ def test_a_foreign_program_has_the_same_results(alone, tmp_path, how):
     assert testing.differences(alone, ran(tmp_path, program)) == []
 
 
+@pytest.mark.nightly
 def test_two_foreign_programs_talk_to_one_another(alone, tmp_path):
     run = ran(tmp_path, isolated(tmp_path), ["a", "b"], both=True)
     assert testing.differences(alone, run) == []
@@ -59,6 +60,7 @@ def test_between_nodes_too(alone, tmp_path, both):
     assert testing.differences(alone, run) == []
 
 
+@pytest.mark.nightly
 def test_a_foreign_program_that_fails_is_the_root_cause(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
@@ -112,6 +114,7 @@ def caller(location, *options, **environment):
     )
 
 
+@pytest.mark.nightly
 def test_messages_of_any_size_pass(relay):
     relay, location = relay
     places = [relay.location, relay._for_peer((location,))]

@@ -148,6 +148,7 @@ def agent_of(family):
     return next(pid for pid in family if words in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("who", "number", "limit"),
     [
@@ -177,6 +178,7 @@ def test_nothing_outlives_what_has_started_it(tmp_path, who, number, limit):
         assert lease.detail == "the manager was silent for 2 s"
 
 
+@pytest.mark.nightly
 def test_a_manager_that_only_pauses_loses_nothing(tmp_path):
     """All stop together, as a suspended node does: nobody has waited for anybody."""
     run = tmp_path / "run"
@@ -208,6 +210,7 @@ def test_a_component_that_comes_without_the_guard_ends_the_run(tmp_path, how, sa
         launch([pair(tmp_path, program)], run, time_limit=TIME_LIMIT)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", [pytest.param("login", marks=pytest.mark.nightly), "isolated"])
 def test_it_says_so_itself_and_ends_at_once(tmp_path, how):
     """Also where nobody watches the run: the manager alone ends it."""
@@ -221,6 +224,7 @@ def test_it_says_so_itself_and_ends_at_once(tmp_path, how):
     assert "b came without the guard of its run" in (run / "instances/b/stderr.txt").read_text()
 
 
+@pytest.mark.nightly
 def test_a_program_may_have_a_path_of_its_own(tmp_path):
     """Its PYTHONPATH replaces that of the run, and it is guarded nevertheless."""
     program = {"env": {"PYTHONPATH": os.pathsep.join(PATH)}}
@@ -260,6 +264,7 @@ def can(*words):
     return subprocess.run([*words, "true"], capture_output=True).returncode == 0
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not can("unshare", "--net"), reason="only root can take away the network")
 @pytest.mark.parametrize("foreign", [(), pytest.param(("b",), marks=pytest.mark.nightly)])
 def test_loopback_is_enough(tmp_path, foreign):
@@ -285,6 +290,7 @@ def test_namespaces_do_not_matter(tmp_path):
     assert guarding.refusals(run) == []
 
 
+@pytest.mark.nightly
 def test_plain_muscle_manager_works_without_the_guard(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
