@@ -1,0 +1,141 @@
+"""Members of farms: with and without state, batched, random, failing; and macros that call them."""
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+import manyscale as ms
+from manyscale import Array, Clock, Field, Ge
+
+
+class Creep(ms.ScaleModel):
+    """Relaxes a stress kept between calls: s <- (s + E de) exp(-dt/tau)."""
+
+    strain_in = ms.F_INIT(increment=Field("strain", "1"))
+    stress_out = ms.O_F(stress=Field("stress", "Pa"), calls=Field("count", dtype="int64"))
+
+    modulus: Annotated[float, "Pa", "E", Ge(0)] = 1e9
+    tau: Annotated[float, "s", "time of relaxation", Ge(1e-12)] = 2.0
+    dt: Annotated[float, "s", "simulated per call", Ge(0)] = 1.0
+
+    keeps_state: ClassVar[bool] = True
+
+    class State(ms.State):
+        time: float
+        stress: float
+        calls: int
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        before = start.kept
+        stress = 0.0 if before is None else before.stress
+        stress = (stress + self.modulus * received.strain_in.increment) * np.exp(
+            -self.dt / self.tau
+        )
+        calls = 1 if before is None else before.calls + 1
+        return self.State(time=start.time + self.dt, stress=float(stress), calls=calls)
+
+    def clock(self, state: State) -> Clock:
+        return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        return {"stress_out": {"stress": state.stress, "calls": state.calls}}
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(time=ms.Scale(self.dt, self.dt))
+
+
+class Creeps(Creep):
+    """The same, many at once."""
+
+    batched: ClassVar[bool] = True
+
+    class State(ms.State):
+        time: float
+        stress: Array  # (member,)
+        calls: Array  # (member,)
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        before = start.kept
+        stress = 0.0 if before is None else before.stress
+        stress = (stress + self.modulus * received.strain_in.increment) * np.exp(
+            -self.dt / self.tau
+        )
+        calls = np.ones_like(start.seed) if before is None else before.calls + 1
+        return self.State(time=start.time + self.dt, stress=stress, calls=calls)
+
+
+class Dice(ms.ScaleModel):
+    """Adds a random number to what it is given."""
+
+    given = ms.F_INIT(mean=Field("number"))
+    thrown = ms.O_F(value=Field("number"), profile=Field("number", "1", "x=points"))
+
+    points: Annotated[int, "1", "length of the profile", Ge(1)] = 3
+
+    class State(ms.State):
+        time: float
+        value: float
+        profile: Array
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        rng = ms.random_numbers(start.seed)
+        profile = received.given.mean + rng.standard_normal(self.points)
+        return self.State(time=start.time, value=float(profile.sum()), profile=profile)
+
+    def clock(self, state: State) -> Clock:
+        return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        return {"thrown": {"value": state.value, "profile": state.profile}}
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(length=ms.Scale(0.0, 0.0))
+
+
+@ms.pure(
+    batched=True,
+    scales=ms.Scales(length=ms.Scale(1e-6, 1.0)),
+    flux=Field("heat_flux", "W/m2"),
+)
+def radiation(
+    temperature: Annotated[float, Field("temperature", "K")],
+    *,
+    emissivity: Annotated[float, "1", "of the surface"] = 0.8,
+):
+    """Radiate q = e sigma T4."""
+    return emissivity * 5.670374419e-8 * temperature**4
+
+
+class Sheet(ms.ScaleModel):
+    """A micro with one table for all and a place for each: linear interpolation in the table."""
+
+    table_in = ms.F_INIT(at=Field("length", "m", "x"), value=Field("number", "1", "x"))
+    place_in = ms.F_INIT(optional=True, x=Field("length", "m"))
+    answer_out = ms.O_F(y=Field("number"))
+    more_out = ms.O_F(twice=Field("number"), table=Field("number", "1", "x"))
+
+    default: Annotated[float, "m", "x, unless place_in brings it"] = 0.5
+
+    class State(ms.State):
+        time: float
+        y: float
+        table: Array
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        table, place = received.table_in, received.place_in
+        x = self.default if place is None else place.x
+        return self.State(
+            time=start.time, y=float(np.interp(x, table.at, table.value)), table=table.value
+        )
+
+    def clock(self, state: State) -> Clock:
+        return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        return {
+            "answer_out": {"y": state.y},
+            "more_out": {"twice": 2.0 * state.y, "table": state.table},
+        }
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(length=ms.Scale(0.0, 1.0))
