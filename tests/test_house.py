@@ -37,7 +37,10 @@ ARROWS = {
 NO_NAMES = {"utils", "helpers", "common", "misc"}
 BRIDGES = FRAMEWORK / "bridges"
 FARM = BRIDGES / "farm"
-HOSTING = {"call.py", "kept.py", "layout.py", "members.py", "team.py", "workers.py"}
+HOSTING = {
+    "call.py", "kept.py", "layout.py", "members.py", "process.py", "processes.py", "team.py",
+    "wire.py", "workers.py",
+}  # fmt: skip
 """Files of the farm that host its members; they speak the contract."""
 BRIDGE_NAMES = sorted(p.parent.name for p in BRIDGES.glob("*/__init__.py"))
 PLUGIN_NAMES = sorted(p.parent.name for p in PLUGINS.glob("*/__init__.py"))

@@ -13,8 +13,14 @@ from toys.ranks import Rod
 
 TABLE = {"at": np.linspace(0.0, 1.0, 5), "value": np.linspace(0.0, 1.0, 5) ** 2}
 MEMBERS = np.array([7, 3, 11, 5])
-POOLS = [{"workers": 1}, {"workers": 2}, {"workers": 4, "schedule": "queue"},
-         {"workers": 4, "schedule": "equal_count"}]  # fmt: skip
+POOLS = [
+    {"workers": 1},
+    {"workers": 2},
+    {"workers": 4, "schedule": "queue"},
+    {"workers": 4, "schedule": "equal_count"},
+    {"workers": 2, "pool": "processes"},
+    {"workers": 1, "pool": "processes", "schedule": "queue"},
+]
 
 
 def strains(seed, calls, members=MEMBERS, **envelope):

@@ -12,6 +12,7 @@ import numpy as np
 from manyscale.bridges.farm import balancing
 from manyscale.bridges.farm.call import Call
 from manyscale.bridges.farm.members import Crew, Outcome
+from manyscale.bridges.farm.processes import Processes
 from manyscale.bridges.farm.workers import Pool, Serial, Threads, everything
 from manyscale.contract.fields import Array
 from manyscale.contract.refusal import Refused
@@ -34,6 +35,8 @@ class Team:
 
     def _started(self) -> Pool:
         farm = self.farm
+        if farm.pool == "processes":
+            return Processes(farm.members(), farm.workers, made=farm.layout)
         if farm.workers == 1 and farm.pool == "threads":
             return Serial(self._crew())
         return Threads(self._crew, farm.workers)
