@@ -23,6 +23,15 @@ ARROWS = {
     "hosting": {"contract", "registry", "coupling", "results"},
     "launching": {"contract", "registry", "hosting"},
     "testing": {"contract", "registry", "coupling", "results", "hosting", "launching"},
+    "studies": {
+        "contract",
+        "registry",
+        "bridges",
+        "coupling",
+        "results",
+        "hosting",
+        "launching",
+    },
     "cli": {
         "contract",
         "registry",
@@ -32,6 +41,7 @@ ARROWS = {
         "hosting",
         "launching",
         "testing",
+        "studies",
     },
 }
 NO_NAMES = {"utils", "helpers", "common", "misc"}

@@ -18,6 +18,7 @@ COMMANDS = {
     "graph": "graph",
     "scales": "scales",
     "run": "run",
+    "uq": "uq",
     "new-plugin": "new_plugin",
     "test-plugin": "test_plugin",
     "cite": "cite",

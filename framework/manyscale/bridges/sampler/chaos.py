@@ -203,13 +203,14 @@ def index_errors(fit: Fit) -> tuple[Floats, Floats]:
     not for what they cannot, of which `q2` tells.
     """
     c = fit.coefficients
-    varying = fit.powers.any(axis=1)
+    varying = np.asarray(fit.powers.any(axis=1))
     counts = np.count_nonzero(fit.powers, axis=1)
-    involved = fit.powers > 0
+    involved = np.asarray(fit.powers > 0)
     variance = np.square(c[varying]).sum(axis=0)
     found = []
     alone = np.asarray(involved & (counts == 1)[:, None])
-    for member in (alone, involved):
+    groups: tuple[NDArray[np.bool_], ...] = (alone, involved)
+    for member in groups:
         part = np.square(c).T @ member / variance[:, None]
         slope = 2.0 * (c[:, :, None] * (member[:, None, :] - part) * varying[:, None, None])
         moved = np.tensordot(fit.lever, slope / variance[:, None], 1) * fit.left_out[:, :, None]

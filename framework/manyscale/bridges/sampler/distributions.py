@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +87,12 @@ class Distribution:
             return a, b * b
         mean = math.exp(a + 0.5 * b * b)
         return mean, mean * mean * math.expm1(b * b)
+
+
+def restored(words: Mapping[str, Any]) -> Distribution:
+    """Return the distribution that `asdict` was taken of, lists for tuples."""
+    lists = {name: tuple(words[name]) for name in ("numbers", "weights")}
+    return Distribution(**{**words, **lists})
 
 
 def parsed(text: str) -> list[Distribution]:
