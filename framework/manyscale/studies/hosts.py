@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from manyscale.contract.refusal import Refused
 from manyscale.coupling.load import Coupling
 from manyscale.studies.journal import Answer
 from manyscale.studies.study import Study
-from manyscale.studies.trial import Trial
+from manyscale.studies.trial import Trial, carried_out
 
 ATTEMPTS = 2
 """How often a sample is begun whose worker is lost."""
@@ -26,6 +26,27 @@ class Host(Protocol):
 
     def answers(self, plan: Plan, rows: Sequence[int]) -> Iterator[tuple[int, Answer]]:
         """Yield (member, answer)."""
+
+
+class Here:
+    """This process: for notebooks, and for couplings of which a run takes no time."""
+
+    def __init__(self, study: Study) -> None:
+        refuse_foreign(study.coupling)
+        self._study = study
+
+    def answers(self, plan: Plan, rows: Sequence[int]) -> Iterator[tuple[int, Answer]]:
+        """Yield every sample in turn."""
+        for row in rows:
+            level = int(plan.level[row])
+            settings = self._study.settings_of(plan.theta[row], plan.seed[row], level)
+            yield int(plan.member[row]), self._answer(settings)
+
+    def _answer(self, settings: dict[str, Any]) -> Answer:
+        try:
+            return _answer(carried_out(self._study, settings))
+        except (Refused, ValueError) as exc:
+            return Answer(failure=str(exc))
 
 
 class Farm:
