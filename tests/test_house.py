@@ -48,8 +48,9 @@ NO_NAMES = {"utils", "helpers", "common", "misc"}
 BRIDGES = FRAMEWORK / "bridges"
 FARM = BRIDGES / "farm"
 HOSTING = {
-    "call.py", "kept.py", "layout.py", "members.py", "process.py", "processes.py", "team.py",
-    "wire.py", "workers.py",
+    "call.py", "course.py", "failures.py", "fidelity.py", "flight.py", "kept.py", "layout.py",
+    "likeness.py", "members.py", "process.py", "processes.py", "recall.py", "scaling.py",
+    "standin.py", "team.py", "wire.py", "workers.py",
 }  # fmt: skip
 """Files of the farm that host its members; they speak the contract."""
 BRIDGE_NAMES = sorted(p.parent.name for p in BRIDGES.glob("*/__init__.py"))

@@ -1,5 +1,9 @@
 """Members of farms: with and without state, batched, random, failing; and macros that call them."""
 
+import os
+import signal
+import time
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -139,3 +143,62 @@ class Sheet(ms.ScaleModel):
 
     def scales(self) -> ms.Scales:
         return ms.Scales(length=ms.Scale(0.0, 1.0))
+
+
+class Fragile(ms.ScaleModel):
+    """y = x**2, unless something is the matter with x."""
+
+    given = ms.F_INIT(x=Field("number"))
+    found = ms.O_F(y=Field("number"))
+
+    trouble_at: Annotated[float, "1", "x at which something happens"] = 3.0
+    trouble: Annotated[str, "1", "what happens there"] = ""
+    folder: Annotated[str, "1", "where calls are noted"] = ""
+
+    autonomous: ClassVar[bool] = True
+
+    class State(ms.State):
+        time: float
+        y: float
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        x = received.given.x
+        y = x * x
+        if self.folder:
+            calls = Path(self.folder, f"{x:g}")
+            count = len(calls.read_text()) if calls.exists() else 0
+            calls.write_text("." * (count + 1))
+            first = count == 0
+        if x == self.trouble_at:
+            if self.trouble == "raise":
+                raise ValueError(f"x = {x:g} is out of range")
+            if self.trouble == "bug":
+                raise KeyError("nothing")
+            if self.trouble == "nan":
+                y = float("nan")
+            if self.trouble == "killed" or (self.trouble == "killed_once" and first):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.trouble == "slow" and start.time > 0.0:
+                time.sleep(0.3)
+            if self.trouble == "stuck":
+                time.sleep(60.0)
+        return self.State(time=start.time, y=y)
+
+    def clock(self, state: State) -> Clock:
+        return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        return {"found": {"y": state.y}}
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(length=ms.Scale(0.0, 1.0))
+
+
+@ms.pure(
+    scales=ms.Scales(length=ms.Scale(0.0, 1.0)),
+    y=Field("number"),
+    count=Field("count", dtype="int64"),
+)
+def wave(x: Annotated[float, Field("number")], *, amplitude: Annotated[float, "1", "a"] = 1.0):
+    """Return y = a sin 8x + x2."""
+    return {"y": amplitude * float(np.sin(8.0 * x)) + x * x, "count": round(100 * x)}

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hi
 import numpy as np
 
 import manyscale as ms
-from manyscale import Array, Clock, Ge, Gt, Le
+from manyscale import Clock, Ge, Gt, Le, Lt
 
 if TYPE_CHECKING:
     from manyscale import testing
-    from manyscale.bridges.farm.call import Call
-    from manyscale.bridges.farm.layout import Layout
+    from manyscale.bridges.farm.course import Course
     from manyscale.bridges.farm.team import Team
 
 
-class _Engine(ms.Engine):
+class _Workers(ms.Engine):
     """The workers of a farm, the costs they measured and the cache they share."""
 
     team: "Team"
@@ -33,7 +32,7 @@ class _Engine(ms.Engine):
 
     def load(self, path: Any) -> None:
         """Read the measured costs."""
-        self.team.load(path)
+        self.team.load_costs(path)
 
     def close(self) -> None:
         """End the workers."""
@@ -47,7 +46,7 @@ class _Farm(ms.ScaleModel):
     layout: ClassVar[Any]
     keeps_state: ClassVar[bool] = True
     owns_windows: ClassVar[bool] = True
-    Engine: ClassVar[Any] = _Engine
+    Engine: ClassVar[Any] = _Workers
     State: ClassVar[Any]
 
     workers: Annotated[int, "1", "number of workers", Ge(1), Le(1024)] = 2
@@ -60,29 +59,132 @@ class _Farm(ms.ScaleModel):
         "one list per worker, longest jobs first; as many jobs each; or small portions on demand",
     ] = "lpt_batch"
     cost_memory: Annotated[float, "1", "weight of the newest measured cost", Gt(0), Le(1)] = 0.3
+    on_failure: Annotated[
+        Literal["stop", "retry", "interpolate"], "1", "what is done about a member that fails"
+    ] = "stop"
+    retries: Annotated[int, "1", "how often a member that failed is tried again", Ge(0)] = 1
+    failure_limit: Annotated[
+        float, "1", "part of the members of a call that may be interpolated", Ge(0), Lt(1)
+    ] = 0.05
+    time_limit: Annotated[float, "s", "wall time a member may take on a process; 0: any", Ge(0)] = (
+        0.0
+    )
+    fidelities: Annotated[
+        str, "1", "settings of fidelity 1, 2, ...: `ncell=50 tol=0.1; ncell=400`"
+    ] = ""
+    cache: Annotated[Literal["off", "on"], "1", "whether answers are kept for equal inputs"] = "off"
+    cache_file: Annotated[str, "1", "file that keeps them between runs; empty: memory only"] = ""
+    cache_bytes: Annotated[int, "1", "bytes the cache may hold", Ge(1)] = 268_435_456
+    cache_step: Annotated[
+        str, "1", "inputs are rounded, for all who compute: `temperature 0.1 K; x 1e-9`"
+    ] = ""
+    ignore_time: Annotated[
+        bool, "1", "answers do not depend on the time of the call, whatever the model says"
+    ] = False
+    adaptivity: Annotated[
+        Literal["off", "present", "vectors", "pairs"],
+        "1",
+        "whether members alike in their inputs (or in their history, as vectors or by all pairs)"
+        " copy one another",
+    ] = "off"
+    Cr: Annotated[float, "1", "copy within so many parts of the largest distance", Ge(0), Le(1)] = (
+        0.1
+    )
+    Cc: Annotated[float, "1", "stop computing within so many parts of that", Ge(0), Le(1)] = 0.5
+    Lambda: Annotated[float, "1/s", "rate at which history is forgotten", Ge(0)] = 0.0
+    adaptivity_tol: Annotated[float, "1", "distance within which members copy; 0: by Cr", Ge(0)] = (
+        0.0
+    )
+    lipschitz: Annotated[
+        float, "1", "change of scaled answers per scaled distance; 0: estimated", Ge(0)
+    ] = 0.0
+    input_scale: Annotated[str, "1", "what counts as one in a distance: `strain 1e-3`"] = ""
+    output_scale: Annotated[str, "1", "what counts as one in an error: `stress 1 MPa`"] = ""
+    surrogate: Annotated[
+        Literal["off", "on"], "1", "whether a Gaussian process answers where it is sure"
+    ] = "off"
+    sur_tol: Annotated[float, "1", "error of scaled answers it is allowed", Ge(0)] = 0.0
+    recheck: Annotated[float, "1", "part of its answers that are computed too", Ge(0), Le(1)] = 0.02
+    sur_points: Annotated[int, "1", "points it learns from at most", Ge(4), Le(2000)] = 400
+    sur_batch: Annotated[int, "1", "points computed at once before it looks again", Ge(1)] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.members()
+        self.scales_of_inputs()
+        self.scales_of_answers()
+        self.cache_steps()
+        self._refuse_shortcuts()
+
+    def _refuse_shortcuts(self) -> None:
+        name, keeps = self.hosted.name, self.hosted.keeps_state
+        for word in ("cache", "surrogate"):
+            if keeps and getattr(self, word) == "on":
+                raise ms.Refused(
+                    f"{self.name}.{word} is on, but {name} keeps its state between calls, so equal"
+                    f" inputs have other answers; set {word} to off."
+                )
+        if self.surrogate == "on" and self.sur_tol == 0.0:
+            raise ms.Refused(f"{self.name}.surrogate is on; give sur_tol, the error it may make.")
+        if self.surrogate == "on" and not self.timeless:
+            raise ms.Refused(
+                f"{self.name}.surrogate is on, but {name} does not say that its answers are the"
+                " same at all times (autonomous); set ignore_time to true if they are."
+            )
+        if self.fidelities and keeps:
+            raise ms.Refused(
+                f"{self.name}.fidelities: {name} keeps its state between calls, which one fidelity"
+                " cannot take over from another; leave it out."
+            )
+
+    @property
+    def timeless(self) -> bool:
+        """Whether answers do not depend on the time of the call."""
+        return self.ignore_time or self.hosted.autonomous
 
     def members(self) -> list[ms.ScaleModel]:
-        """Return the hosted model with its settings."""
+        """Return the hosted model with its settings, once per fidelity."""
+        from manyscale.bridges.farm.fidelity import levels
+
         renamed = self.layout.renamed
         values = {name: getattr(self, renamed.get(name, name)) for name in self.hosted.settings()}
-        return [self.hosted.with_settings(values)]
+        return levels(self.hosted, values, self.fidelities, f"{self.name}.fidelities")
+
+    def scales_of_inputs(self) -> dict[str, float]:
+        """Return what counts as one of every input that is named."""
+        from manyscale.bridges.farm.scaling import amounts
+
+        return amounts(self.input_scale, self.layout.inputs, f"{self.name}.input_scale")
+
+    def scales_of_answers(self) -> dict[str, float]:
+        """Return what counts as one of every answer that is named."""
+        from manyscale.bridges.farm.scaling import amounts
+
+        return amounts(self.output_scale, self.layout.answers, f"{self.name}.output_scale")
+
+    def cache_steps(self) -> dict[str, float]:
+        """Return the steps that inputs are rounded to."""
+        from manyscale.bridges.farm.scaling import amounts
+
+        return amounts(self.cache_step, self.layout.inputs, f"{self.name}.cache_step")
 
     def f_init(self, start: ms.Start, received: ms.Received) -> Any:
         """Take the jobs, and let the workers do them."""
-        from manyscale.bridges.farm import call
+        from manyscale.bridges.farm import flight
 
-        jobs = received.jobs_in
-        task = call.task_of(self.name, self.layout, start, jobs)
-        ports = {name: received.ports.get(port) for port, name in self._held().items()}
-        task.held = call.held_of(self.name, self.layout, task, ports)
-        windows, base = self._windows(start.kept).called(task.window, task.iteration, self.name)
-        work = call.Call(task, windows, base, self._stacked)
-        self.engine.team.compute(work, np.arange(work.count))
-        return self._state(work)
+        course = flight.begun(self, start, received)
+        team = self.engine.team
+        team.begin()
+        while len(course.work.todo):
+            course.advance(team.compute(course.work))
+        return self._landed(course)
+
+    def _landed(self, course: "Course") -> Any:
+        from manyscale.bridges.farm import flight
+
+        course.finish()
+        self.engine.team.end(course.work)
+        return flight.landed(course)
 
     def clock(self, state: Any) -> Clock:
         """Answer at the newest time of the members."""
@@ -90,67 +192,13 @@ class _Farm(ms.ScaleModel):
 
     def o_f(self, state: Any) -> ms.Messages:
         """Return the answers in the order of the jobs."""
-        beside = {"member": state.member, "provenance": state.provenance, "err": state.err}
-        return {
-            name: {**beside, **self._answers(state, port)}
-            for name, port in self.layout.sent().items()
-        }
+        from manyscale.bridges.farm import flight
+
+        return flight.answers(self.layout, state)
 
     def scales(self) -> ms.Scales:
         """Return the scales of a member."""
         return self.members()[0].scales()
-
-    @property
-    def _stacked(self) -> bool:
-        return self.hosted.batched
-
-    def _held(self) -> dict[str, str]:
-        """Return the hosted model's port behind each held one of the farm."""
-        return dict(zip(self.layout.held(), self.layout.by_port, strict=False))
-
-    def _windows(self, kept: Any) -> Any:
-        from manyscale.bridges.farm.kept import Shelf, Windows
-
-        if kept is None:
-            return Windows(Shelf(), Shelf())
-        return Windows(
-            Shelf(kept.committed_ids, kept.committed),
-            Shelf(kept.trial_ids, kept.trial),
-            kept.window,
-            kept.iteration,
-        )
-
-    def _state(self, work: "Call") -> Any:
-        windows = work.windows
-        answers = {
-            _attribute(c.name): work.answers.get(c.name, self._nothing(c))
-            for c in self.layout.answers
-        }
-        return self.State(
-            now=work.now,
-            member=work.task.ids,
-            provenance=work.provenance,
-            err=work.err,
-            committed_ids=windows.committed.ids,
-            committed=windows.committed.states,
-            trial_ids=windows.trial.ids,
-            trial=windows.trial.states,
-            window=windows.window,
-            iteration=windows.iteration,
-            **answers,
-        )
-
-    def _nothing(self, column: Any) -> Any:
-        """Return a column nobody answered: of no members, or left out by all."""
-        if column.declared.optional or column.text:
-            return None
-        lengths = [axis.length or 0 for axis in column.declared.shape or ()]
-        return np.zeros((0, *lengths), column.declared.numpy_dtype)
-
-    def _answers(self, state: Any, port: str) -> dict[str, Any]:
-        found = {c.name: getattr(state, _attribute(f"{port}.{c.name}"))
-                 for c in self.layout.outputs[port]}  # fmt: skip
-        return {name: value for name, value in found.items() if value is not None}
 
     @classmethod
     def example(cls) -> "testing.Example":
@@ -169,16 +217,9 @@ class _Farm(ms.ScaleModel):
                     value if column.text else np.stack([np.asarray(value, dtype)] * 3)
                 )
         settings = {renamed.get(n, n): v for n, v in own.settings.items()}
-        return testing.Example(settings, {"jobs_in": jobs}, unconnected=frozenset(cls._unused()))
-
-    @classmethod
-    def _unused(cls) -> list[str]:
-        return [*cls.layout.held()]
-
-
-def _attribute(answer: str) -> str:
-    """Return the name that a column of answers has in the State."""
-    return "of_" + answer.replace(".", "_")
+        return testing.Example(
+            settings, {"jobs_in": jobs}, unconnected=frozenset(cls.layout.held())
+        )
 
 
 _OWN = frozenset(_Farm.settings())
@@ -191,20 +232,20 @@ def farm(model: type[ms.ScaleModel]) -> type[ms.ScaleModel]:
     Raises `Refused` for a model that cannot be a member: one that owns its loop, needs a peer
     during its pass, or has ports with slots or any fields.
     """
-    from manyscale.bridges.farm import layout as layouts
+    from manyscale.bridges.farm import flight, layout
 
-    layout = layouts.layout(model, _OWN)
+    made = layout.layout(model, _OWN)
     title = (model.__doc__ or "").strip().partition("\n")[0]
     body: dict[str, Any] = {
         "__doc__": f"Many members: {title}",
         "__module__": __name__,
         "__qualname__": f"farm@{model.__module__}:{model.__qualname__}",
-        "__annotations__": _hints(model, layout.renamed),
+        "__annotations__": _hints(model, made.renamed),
         "name": f"{model.name}_farm",
         "hosted": model,
-        "layout": layout,
+        "layout": made,
         "Member": model.State,
-        "State": _state_of(layout),
+        "State": flight.state_of(made),
         "version": model.version,
         "state_version": model.state_version,
         "determinism": model.determinism,
@@ -212,8 +253,8 @@ def farm(model: type[ms.ScaleModel]) -> type[ms.ScaleModel]:
         "extra": model.extra,
         "autonomous": model.autonomous,
         **model.meshes,
-        **layout.made(),
-        **_defaults(model, layout.renamed),
+        **made.made(),
+        **_defaults(model, made.renamed),
     }
     return type(f"{model.__name__}Farm", (_Farm,), body)
 
@@ -226,25 +267,6 @@ def _hints(model: type[ms.ScaleModel], renamed: Mapping[str, str]) -> dict[str, 
 def _defaults(model: type[ms.ScaleModel], renamed: Mapping[str, str]) -> dict[str, Any]:
     settings = model.settings().values()
     return {renamed.get(s.name, s.name): s.default for s in settings if not s.required}
-
-
-def _state_of(layout: "Layout") -> type[ms.State]:
-    """Return the State of a farm: the answers of a call, and what its members remember."""
-    hints: dict[str, Any] = {
-        "now": float,  # s
-        "member": Array,  # (n,) ids in the order of the jobs
-        "provenance": Array,  # (n,)
-        "err": Array,  # (n,)
-        "committed_ids": Array,  # of batched members, whose States are stacked under 0
-        "committed": Mapping[int, Any],  # States that the present window began with, by member
-        "trial_ids": Array,
-        "trial": Mapping[int, Any],  # States after the last call
-        "window": Any,
-        "iteration": int,
-    }
-    hints |= {_attribute(c.name): Any for c in layout.answers}
-    body = {"__annotations__": hints, "__module__": __name__, "__qualname__": "FarmState"}
-    return type("FarmState", (ms.State,), body)
 
 
 @ms.hookimpl

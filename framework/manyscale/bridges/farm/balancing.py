@@ -25,28 +25,37 @@ class Costs:
 
     def __init__(self, memory: float) -> None:
         self.memory = memory
-        self.known: dict[int, float] = {}
+        self.ids, self.seconds = np.zeros(0, dtype=np.int64), np.zeros(0)
 
     def of(self, ids: Array) -> Array:
         """Return the estimates (n,) in s."""
-        known = self.known
-        found = np.array([known.get(i, np.nan) for i in ids.tolist()])
-        fresh = np.isnan(found)
-        if fresh.any():
-            found[fresh] = 1.0 if fresh.all() else found[~fresh].mean()
+        at, known = self._at(ids)
+        if not known.any():
+            return np.ones(len(ids))
+        found = np.full(len(ids), self.seconds[at[known]].mean())
+        found[known] = self.seconds[at[known]]
         return found
 
     def measured(self, ids: Array, cost: Array) -> Array:
         """Take new measurements (n,); return the ratio of each to what was expected (1: new)."""
-        known, memory, ratio = self.known, self.memory, np.ones(len(ids))
-        for i, (member, seconds) in enumerate(zip(ids.tolist(), cost.tolist(), strict=True)):
-            before = known.get(member)
-            if before is None:
-                known[member] = seconds
-            else:
-                ratio[i] = seconds / before if before > 0.0 else 1.0
-                known[member] = before + memory * (seconds - before)
-        return ratio
+        at, known = self._at(ids)
+        if not known.all():
+            everybody = np.union1d(self.ids, ids)
+            seconds = np.zeros(len(everybody))
+            seconds[np.searchsorted(everybody, self.ids)] = self.seconds
+            seconds[np.searchsorted(everybody, ids[~known])] = cost[~known]
+            self.ids, self.seconds = everybody, seconds
+            at, _ = self._at(ids)
+        before = self.seconds[at]
+        self.seconds[at] = before + self.memory * (cost - before)
+        return np.divide(cost, before, out=np.ones(len(ids)), where=before > 0.0)
+
+    def _at(self, ids: Array) -> tuple[Array, Array]:
+        """Return where members stand, and who is known."""
+        if not len(self.ids):
+            return np.zeros(len(ids), dtype=np.intp), np.zeros(len(ids), dtype=bool)
+        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return at, self.ids[at] == ids
 
 
 def longest_first(cost: Array) -> Array:

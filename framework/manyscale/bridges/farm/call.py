@@ -1,4 +1,4 @@
-"""One call of a farm: which members compute, what their answers are, and where these come from."""
+"""One call of a farm: what is asked of its members, and what is known of the answers so far."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from manyscale.bridges.farm.kernel import seeds_of
 from manyscale.bridges.farm.kept import Shelf, Windows
+from manyscale.bridges.farm.kernel import seeds_of
 from manyscale.bridges.farm.layout import Layout
 from manyscale.bridges.farm.members import Outcome, Task
 from manyscale.contract.fields import Array
@@ -17,6 +17,7 @@ from manyscale.contract.messages import Contact, Start
 from manyscale.contract.refusal import Refused
 
 COMPUTED, CACHED, COPIED, SURROGATE, INTERPOLATED = range(5)
+WORDS = ("computed", "cached", "copied", "surrogate", "interpolated")
 
 
 def task_of(farm: str, layout: Layout, start: Start, jobs: Contact) -> Task:
@@ -36,7 +37,7 @@ def task_of(farm: str, layout: Layout, start: Start, jobs: Contact) -> Task:
     return Task(
         ids,
         seeds_of(start.seed, ids),
-        {n: v if isinstance(v, str) else _in_rows(v) for n, v in columns.items()},
+        {n: v if isinstance(v, str) else in_rows(v) for n, v in columns.items()},
         start.time,
         jobs.next_time,
         jobs.window,
@@ -44,7 +45,8 @@ def task_of(farm: str, layout: Layout, start: Start, jobs: Contact) -> Task:
     )
 
 
-def _in_rows(value: Array) -> Array:
+def in_rows(value: Array) -> Array:
+    """Return an array whose rows lie together, not to be changed."""
     array = np.ascontiguousarray(value).view()
     array.setflags(write=False)
     return array
@@ -91,33 +93,43 @@ class Call:
     def __init__(self, task: Task, windows: Windows, base: Shelf, stacked: bool) -> None:
         count = len(task.ids)
         self.task, self.windows, self.base, self.stacked = task, windows, base, stacked
+        self.fidelity = np.zeros(count, dtype=np.int32)
+        self.donor = task.ids
+        self.owner = np.arange(count)
+        self.todo = np.arange(count)
+        self.tries = np.zeros(count, dtype=np.int32)
+        self.single = False  # whether jobs go one by one: a worker was lost on some of them
+        self.failed = np.zeros(count, dtype=bool)
+        self.why = ""  # the first failure
+        self.before: tuple[Any, Any] = (0, 0.0)  # provenance and error of the inputs
         self.provenance = np.zeros(count, dtype=np.int32)
         self.err = np.zeros(count)
-        self.filled = np.zeros(count, dtype=bool)
         self.answers: dict[str, Any] = {}
-        self.now = task.time
+        self.lag = 0.0  # s, by which members answer later than they were asked
+        self.seeded = False
 
     @property
     def count(self) -> int:
         """Number of members."""
         return len(self.task.ids)
 
-    def tasks(self, parts: Sequence[Array], keeps: bool) -> list[tuple[Array, Task]]:
-        """Return tasks for lists of rows; a batched model gets new and old members apart."""
+    def tasks(self, rows: Array, keeps: bool) -> list[tuple[Array, Task]]:
+        """Return the tasks of some rows: of one fidelity each, and batches of new members apart."""
         found = []
-        for rows in parts:
-            task = self.task.rows(rows)
+        for level in np.unique(self.fidelity[rows]).tolist():
+            mine = rows[self.fidelity[rows] == level]
+            task = replace(self.task.rows(mine), fidelity=level)
             if not keeps:
-                found.append((rows, task))
+                found.append((mine, task))
                 continue
-            kept, known = self.base.of(task.ids, self.stacked)
+            kept, known = self.base.of(self.donor[mine], self.stacked)
             if not self.stacked or known.all():
-                found.append((rows, replace(task, kept=kept)))
+                found.append((mine, replace(task, kept=kept)))
                 continue
             old, new = np.flatnonzero(known), np.flatnonzero(~known)
             if len(old):
-                found.append((rows[old], replace(task.rows(old), kept=kept)))
-            found.append((rows[new], task.rows(new)))
+                found.append((mine[old], replace(task.rows(old), kept=kept)))
+            found.append((mine[new], task.rows(new)))
         return found
 
     def take(self, rows: Array, outcome: Outcome) -> Array:
@@ -125,12 +137,16 @@ class Call:
         good = rows[outcome.rows]
         self.fill(good, outcome.columns, COMPUTED)
         if outcome.states is not None:
-            ids = self.task.ids[good]
-            trial = self.windows.trial.updated(ids, outcome.states, self.stacked)
-            self.windows = replace(self.windows, trial=trial)
+            self.keep(self.task.ids[good], outcome.states)
         if len(good):
-            self.now = max(self.now, outcome.now)
+            self.lag = max(self.lag, outcome.now - self.task.time)
+        self.seeded = self.seeded or outcome.seeded
         return good
+
+    def keep(self, ids: Array, states: Any) -> None:
+        """Keep the new States of some members."""
+        trial = self.windows.trial.updated(ids, states, self.stacked)
+        self.windows = replace(self.windows, trial=trial)
 
     def fill(self, rows: Array, columns: Mapping[str, Any], provenance: int) -> None:
         """Put answers (m, ...) into their rows."""
@@ -139,7 +155,7 @@ class Call:
                 self.answers[name] = value
                 continue
             if name not in self.answers:
-                self.answers[name] = np.empty((self.count, *value.shape[1:]), value.dtype)
+                self.answers[name] = np.zeros((self.count, *value.shape[1:]), value.dtype)
             whole = self.answers[name]
             if whole.shape[1:] != value.shape[1:]:
                 raise Refused(
@@ -147,5 +163,8 @@ class Call:
                     f" {whole.shape[1:]} for others; members of a farm answer alike."
                 )
             whole[rows] = value
-        self.filled[rows] = True
         self.provenance[rows] = provenance
+
+    def rows(self, rows: Array) -> dict[str, Any]:
+        """Return the answers of some rows."""
+        return {n: v if isinstance(v, str) else v[rows] for n, v in self.answers.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from manyscale.contract.fields import Axis, Field
 from manyscale.contract.model import ScaleModel
@@ -65,10 +66,19 @@ class Layout:
     def answers(self) -> tuple[Column, ...]:
         """All output columns, each once, named so that no two are the same."""
         return tuple(
-            replace(column, name=f"{port}.{column.name}")
+            self.answer(port, column)
             for port, columns in self.outputs.items()
             for column in columns
         )
+
+    def answer(self, port: str, column: Column) -> Column:
+        """Return a column of a port as it stands among all answers."""
+        return replace(column, name=f"{port}.{column.name}")
+
+    @cached_property
+    def held_by(self) -> dict[str, str]:
+        """The hosted model's F_INIT port behind each held port of the farm."""
+        return dict(zip(self.held(), self.by_port, strict=False))
 
     def jobs(self) -> dict[str, Field]:
         """Return the fields of a message with jobs."""
@@ -87,15 +97,14 @@ class Layout:
         found = {c.name: self._batched(c, columns, False) for c in columns}
         return {"member": MEMBER, **found, "provenance": PROVENANCE, "err": ERR}
 
-    def held(self) -> dict[str, F_INIT]:
+    def held(self) -> dict[str, Port]:
         """Return the ports for what is the same for all members."""
         if not self.several:
             return {}
         ports = {name: self.model.ports[name] for name in self.by_port}
         return {
-            _free(name, OWN_PORTS): F_INIT(
-                optional=True,
-                **{n: self._resized(f) for n, f in port.fields.items()},
+            _free(name, OWN_PORTS): self._port(
+                F_INIT, {n: self._resized(f) for n, f in port.fields.items()}, optional=True
             )
             for name, port in ports.items()
         }
@@ -107,8 +116,12 @@ class Layout:
 
     def made(self) -> dict[str, Port]:
         """Return the ports of the farm that follow from the hosted model."""
-        ports: dict[str, Port] = {"jobs_in": F_INIT(**self.jobs()), **self.held()}
-        return ports | {name: O_F(**self.results(port)) for name, port in self.sent().items()}
+        ports: dict[str, Port] = {"jobs_in": self._port(F_INIT, self.jobs()), **self.held()}
+        sent = self.sent().items()
+        return ports | {name: self._port(O_F, self.results(port)) for name, port in sent}
+
+    def _port(self, kind: Any, fields: Mapping[str, Field], **options: Any) -> Any:
+        return kind(**options, **fields)
 
     def _resized(self, field: Field) -> Field:
         """Return a field whose axes name the farm's settings."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,7 +79,7 @@ class _Watched(Start):
         object.__setattr__(self, "read", False)
 
     @property
-    def seed(self) -> Any:  # type: ignore[override]
+    def seed(self) -> Any:
         """The seed, once somebody asks for it."""
         object.__setattr__(self, "read", True)
         return self.hidden  # type: ignore[attr-defined]
@@ -124,7 +124,8 @@ class Crew:
         ids, seeds = task.ids.tolist(), task.seeds.tolist()
         cost, failures = [0.0] * len(ids), {}
         answers, states, rows, now, seeded = [], [], [], task.time, False
-        make, before = (_Watched if task.watched else _start), time.perf_counter()
+        make: Callable[..., Any] = _Watched if task.watched else _start
+        before = time.perf_counter()
         for i, seed in enumerate(seeds):
             ports = {
                 name: Contact(
@@ -166,7 +167,8 @@ class Crew:
             name: Contact(task.time, task.next_time, dict(columns), task.window, task.iteration)
             for name, columns in self._given(task, by_member=False)
         }
-        start = (_Watched if task.watched else _start)(task.time, task.seeds, task.kept)
+        make: Callable[..., Any] = _Watched if task.watched else _start
+        start = make(task.time, task.seeds, task.kept)
         before, count = time.perf_counter(), len(task.ids)
         try:
             state, now = self._passed(model, start, {**task.held, **ports})
@@ -357,7 +359,7 @@ def _joined_columns(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for part in parts[1:]:
         for name in first.keys() | part.keys():
             a, b = first.get(name), part.get(name)
-            if np.shape(a)[1:] != np.shape(b)[1:] or (isinstance(a, str) and a != b):
+            if _inner(a) != _inner(b) or (isinstance(a, str) and a != b):
                 raise Refused(
                     f"{name} differs in shape or presence between members of one call; members"
                     " of a farm answer alike."
@@ -366,6 +368,11 @@ def _joined_columns(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         name: value if isinstance(value, str) else np.concatenate([part[name] for part in parts])
         for name, value in first.items()
     }
+
+
+def _inner(value: Any) -> Any:
+    """Return the shape of one row; None for what is not there."""
+    return None if value is None else np.shape(value)[1:]
 
 
 def joined_states(parts: Sequence[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -35,6 +36,7 @@ class _Process:
             [sys.executable, "-m", PROGRAM, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # what waits in a buffer would not wake whoever waits for the pipe
             env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
         )
         self._held = b""
@@ -61,10 +63,9 @@ class _Process:
         self._tell(words)
 
     def _tell(self, words: Mapping[str, Any]) -> None:
-        try:
+        # if it is gone, that shows when its answer is read
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             wire.write_frame(self._process.stdin, wire.sealed(words))  # type: ignore[arg-type]
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it is gone, which shows when its answer is read
 
     def answer(self) -> dict[str, Any] | None:
         """Read its answer, None if it is gone."""
@@ -101,10 +102,9 @@ class _Process:
 
 
 class Processes:
-    """Processes of this host that run members of a model, for models that Python's lock would
-    hold up, or that may fall.
+    """Processes of this host that run members of a model.
 
-    Also of use without a farm:
+    For models that Python's lock would hold up, or that may fall. Also of use without a farm:
 
     >>> with Processes(model, workers=2) as pool:  # doctest: +SKIP
     ...     for number, worker, outcome in pool.completed(tasks):

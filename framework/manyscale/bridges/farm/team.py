@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,35 @@ import msgpack
 import numpy as np
 
 from manyscale.bridges.farm import balancing
-from manyscale.bridges.farm.call import Call
-from manyscale.bridges.farm.members import Crew, Outcome
+from manyscale.bridges.farm.cache import Store
+from manyscale.bridges.farm.call import WORDS, Call
+from manyscale.bridges.farm.course import Results
+from manyscale.bridges.farm.members import Crew, Task
 from manyscale.bridges.farm.processes import Processes
-from manyscale.bridges.farm.workers import Pool, Serial, Threads, everything
+from manyscale.bridges.farm.recall import Recall
+from manyscale.bridges.farm.workers import Pool, Serial, Threads
 from manyscale.contract.fields import Array
-from manyscale.contract.refusal import Refused
+
+_SPIKE, _LEAST = 10.0, 0.1  # a member is told of that takes so many times longer, and so many s
 
 
 class Team:
-    """Shares the jobs of a call among workers."""
+    """Shares the jobs of a call among workers, and remembers what they cost.
+
+    Attributes
+    ----------
+    load
+        Wall time in s that every worker spent on members in the last call.
+    """
 
     def __init__(self, farm: Any) -> None:
         self.farm = farm
         self.costs = balancing.Costs(farm.cost_memory)
+        self.load = np.zeros(1)
+        self.standing: dict[str, Any] = {}
         self._pool: Pool | None = None
+        self._recall: Recall | None = None
+        self._begun = 0.0
 
     @property
     def pool(self) -> Pool:
@@ -33,66 +48,109 @@ class Team:
             self._pool = self._started()
         return self._pool
 
+    @property
+    def recall(self) -> Recall | None:
+        """The cache, None if it is off."""
+        farm = self.farm
+        if farm.cache == "on" and self._recall is None:
+            path = Path(farm.cache_file) if farm.cache_file else None
+            store = Store(farm.cache_bytes, path)
+            for notice in store.notices:
+                self.tell(notice)
+            self._recall = Recall(farm, store)
+        return self._recall
+
+    def tell(self, notice: str) -> None:
+        """Say something that is no error and should be known."""
+        print(f"{self.farm.name}: {notice}", file=sys.stderr)
+
     def _started(self) -> Pool:
         farm = self.farm
         if farm.pool == "processes":
-            return Processes(farm.members(), farm.workers, made=farm.layout)
-        if farm.workers == 1 and farm.pool == "threads":
+            limit = farm.time_limit
+            return Processes(farm.members(), farm.workers, time_limit=limit, made=farm.layout)
+        if farm.workers == 1:
             return Serial(self._crew())
         return Threads(self._crew, farm.workers)
 
     def _crew(self) -> Crew:
         return Crew(self.farm.members(), self.farm.layout)
 
-    def compute(self, work: Call, rows: Array) -> None:
-        """Compute some rows of a call."""
-        if not len(rows):
-            return
-        parts, homes = self._parts(work.task.ids[rows])
-        keeps = self.farm.hosted.keeps_state
-        tasks, where = [], []
-        for part, home in zip(parts, homes, strict=True):
-            for some in work.tasks([rows[part]], keeps):
-                tasks.append(some)
-                where.append(home)
-        own = None if self.farm.schedule == "queue" else where
-        done = self.pool.completed([task for _, task in tasks], own)
-        outcomes, _ = everything(done, len(tasks))
-        for (some, _), outcome in zip(tasks, outcomes, strict=True):
-            work.take(some, outcome)
-            self.costs.measured(work.task.ids[some], outcome.cost)
-            if outcome.failures:
-                self._stop(work, some, outcome)
+    def begin(self) -> None:
+        """Note that a call begins."""
+        self._begun = time.perf_counter()
+        self.load = np.zeros(self.pool.workers)
 
-    def _parts(self, ids: Array) -> tuple[list[Array], list[int]]:
-        """Return lists of jobs and the worker of each."""
+    def compute(self, work: Call) -> Results:
+        """Compute the rows of a call that are to be done."""
+        tasks, where = self._tasks(work)
+        homes = where if self.farm.schedule != "queue" and not work.single else None
+        results: list[Any] = [None] * len(tasks)
+        for number, worker, outcome in self.pool.completed([task for _, task in tasks], homes):
+            results[number] = tasks[number][0], outcome, worker
+            self._measure(*tasks[number], outcome.cost, worker)
+        return results
+
+    def _tasks(self, work: Call) -> tuple[list[tuple[Array, Task]], list[int]]:
+        """Return the tasks of a call and the worker of each."""
+        rows, keeps = work.todo, self.farm.hosted.keeps_state
+        parts = self._parts(work.task.ids[rows], work.single)
+        watched = self.farm.cache == "on" or self.farm.surrogate == "on"
+        tasks, homes = [], []
+        for worker, part in parts:
+            for some, task in work.tasks(rows[part], keeps):
+                task.watched = watched
+                tasks.append((some, task))
+                homes.append(worker)
+        return tasks, homes
+
+    def _parts(self, ids: Array, single: bool) -> list[tuple[int, Array]]:
+        """Return lists of jobs, each with its worker."""
         workers, count = self.pool.workers, len(ids)
-        if workers == 1:
-            return [np.arange(count)], [0]
-        if self.farm.schedule == "equal_count":
+        if single:
+            parts = [np.array([i]) for i in range(count)]
+        elif workers == 1:
+            parts = [np.arange(count)]
+        elif self.farm.schedule == "equal_count":
             parts = balancing.equal_count(count, workers)
         elif self.farm.schedule == "queue":
             parts = balancing.portions(self.costs.of(ids), workers)
         else:
             parts = balancing.lpt(self.costs.of(ids), workers)
-        homes = [k % workers for k, part in enumerate(parts) if len(part)]
-        return [part for part in parts if len(part)], homes
+        return [(k % workers, part) for k, part in enumerate(parts) if len(part)]
 
-    def _stop(self, work: Call, rows: Array, outcome: Outcome) -> None:
-        first = min(outcome.failures)
-        member = work.task.ids[rows[first]]
-        raise Refused(
-            f"{self.farm.name}: member {member} failed at t = {work.task.time:g} s:"
-            f" {outcome.failures[first]}"
-        )
+    def _measure(self, rows: Array, task: Task, cost: Array, worker: int) -> None:
+        self.load[worker] += cost.sum()
+        ratio = self.costs.measured(task.ids, cost)
+        for i in np.flatnonzero((ratio > _SPIKE) & (cost > _LEAST)).tolist():
+            self.tell(
+                f"member {task.ids[i]} took {cost[i]:.3g} s at t = {task.time:g} s,"
+                f" {ratio[i]:.0f} times what was expected."
+            )
+
+    def end(self, work: Call) -> None:
+        """Note how a call went, for whoever watches."""
+        if self._recall is not None:
+            self._recall.store.flush()
+        counts = np.bincount(work.provenance, minlength=len(WORDS)).tolist()
+        self.standing = {
+            "time": work.task.time,
+            **dict(zip(WORDS, counts, strict=True)),
+            "err": float(work.err.max(initial=0.0)),
+            "seconds": time.perf_counter() - self._begun,
+            "load": self.load.tolist(),
+        }
 
     def save(self, path: Path) -> None:
         """Write the measured costs to a file."""
-        path.write_bytes(msgpack.packb({"costs": self.costs.known}))
+        costs = {"ids": self.costs.ids.tolist(), "seconds": self.costs.seconds.tolist()}
+        path.write_bytes(msgpack.packb(costs))
 
-    def load(self, path: Path) -> None:
+    def load_costs(self, path: Path) -> None:
         """Read the measured costs back."""
-        self.costs.known = msgpack.unpackb(path.read_bytes(), strict_map_key=False)["costs"]
+        costs = msgpack.unpackb(path.read_bytes())
+        self.costs.ids = np.array(costs["ids"], dtype=np.int64)
+        self.costs.seconds = np.array(costs["seconds"])
 
     def close(self) -> None:
         """End the workers."""

@@ -26,9 +26,10 @@ _LENGTH = struct.Struct("<Q")
 
 
 def write_frame(pipe: BinaryIO, data: bytes) -> None:
-    """Write one message to a pipe."""
-    pipe.write(_LENGTH.pack(len(data)))
-    pipe.write(data)
+    """Write one message to a pipe, buffered or not."""
+    left = memoryview(_LENGTH.pack(len(data)) + data)
+    while left:
+        left = left[pipe.write(left) :]
     pipe.flush()
 
 
@@ -39,8 +40,14 @@ def read_frame(pipe: BinaryIO) -> bytes | None:
 
 
 def _read(pipe: BinaryIO, size: int) -> bytes | None:
-    data = pipe.read(size)
-    return data if data is not None and len(data) == size else None
+    data = bytearray(size)
+    left = memoryview(data)
+    while left:
+        count = pipe.readinto(left)  # type: ignore[attr-defined]
+        if not count:
+            return None
+        left = left[count:]
+    return bytes(data)
 
 
 def sealed(data: Mapping[str, Any]) -> bytes:
@@ -80,11 +87,15 @@ def packed_task(task: Task) -> dict[str, Any]:
 
 def unpacked_task(data: Mapping[str, Any], model: type[ScaleModel]) -> Task:
     """Return the task that `packed_task` packed."""
+    when, next_time, window, iteration = data["time"]
     return Task(
         unpacked_value(data["ids"]),
         unpacked_value(data["seeds"]),
         _columns(data["columns"]),
-        *data["time"],
+        when,
+        next_time,
+        window,
+        iteration,
         fidelity=data["fidelity"],
         kept=unpacked_states(data["kept"], model),
         watched=data["watched"],
@@ -157,7 +168,8 @@ def _contact(data: Mapping[str, Any]) -> Contact:
         name: Geometry.from_wire({**shape, "arrays": _each(shape["arrays"], unpacked_value)})
         for name, shape in data["meshes"].items()
     }
-    return Contact(*data["time"], _columns(data["fields"]), *data["window"], shapes)
+    (when, next_time), (window, iteration) = data["time"], data["window"]
+    return Contact(when, next_time, _columns(data["fields"]), window, iteration, shapes)
 
 
 def _each(values: Mapping[str, Any], make: Callable[[Any], Any]) -> dict[str, Any]:
