@@ -59,6 +59,7 @@ settings:
   source.x: 1.0
   mixer.record: found
 """
+SPEC = SPEC.replace("executable: python", f"executable: {sys.executable}")
 ONE = SPEC.replace("        multiplicity: 2\n", "").replace(
     "      source.x_out: repeated.x_in\n      repeated.found: mixer.x_in\n",
     "      source.x_out: mixer.x_in\n",

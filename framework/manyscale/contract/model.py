@@ -25,7 +25,7 @@ OPERATOR_NAMES = frozenset(
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
     "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "ranks",
-    "engine", "run", "record", "run_seed", "batched", "autonomous", "owns_windows",
+    "engine", "run", "record", "run_seed", "seed_name", "batched", "autonomous", "owns_windows",
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class _Instance:
         plug.engine = self.engine
         self.model, self.plug = model, plug
         self.doors = {name: self._door(port) for name, port in model.ports.items()}
-        self.seed = seed_of(plug.run_seed, plug.instance)
+        self.seed = seed_of(plug.run_seed, plug.seed_name or plug.instance)
         self.by_operator: dict[str, list[Port]] = {
             operator: [p for p in model.ports.values() if p.operator == operator]
             for operator in OPERATORS

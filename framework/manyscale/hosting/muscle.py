@@ -187,6 +187,7 @@ class _Hosted:
             if instance.is_connected(name)
         }
         plug.run_seed = instance.get_setting("run_seed", "int", default=0)
+        plug.seed_name = instance.get_setting("seed_name", "str", default="")
         wanted = instance.get_setting("record", "str", default="")
         plug.recorded = ports_to_record(self.model, wanted, plug.instance)
         if plug.recorded:
@@ -196,6 +197,7 @@ class _Hosted:
                 "instance": plug.instance,
                 "lengths": dict(plug.lengths),
                 "seed": plug.run_seed,
+                "seed_name": plug.seed_name,
                 "recorded": sorted(plug.recorded),
             }
         )

@@ -21,6 +21,7 @@ PYTHON = "MANYSCALE_PYTHON"
 FRAMEWORK_SETTINGS = {
     "record": ("str", "ports to record, several separated by ;"),
     "run_seed": ("int", "seed of all random numbers of the run"),
+    "seed_name": ("str", "instance whose random numbers are drawn, if not one's own"),
 }
 
 

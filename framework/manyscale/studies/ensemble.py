@@ -144,7 +144,9 @@ def spec_of(
         known = getattr(config, attribute)
         setattr(config, attribute, dict(_of_copies(known, str(root.name), copies)))
     base = {**coupling.graph.settings, **_recorded(coupling.graph, interests)}
-    config.settings = y.Settings(dict(_settings(base, settings)))
+    names = [f"{COPY}{k}.{instance}" for k in copies for instance in _drawing(coupling.graph)]
+    drawn = {f"{name}.seed_name": name.partition(".")[2] for name in names}
+    config.settings = y.Settings({**dict(_settings(base, settings)), **drawn})
     return str(ymmsl.dump(config))
 
 
@@ -170,6 +172,11 @@ def _settings(
         for key, value in {**base, **values}.items():
             if not key.startswith("muscle_"):
                 yield f"{COPY}{copy}.{key}", value
+
+
+def _drawing(graph: Graph) -> list[str]:
+    """Return the instances that draw random numbers by their name: those the framework hosts."""
+    return [instance for instance, node in graph.instances.items() if node.hosted]
 
 
 def _recorded(graph: Graph, interests: Sequence[Interest]) -> dict[str, str]:
