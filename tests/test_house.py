@@ -49,8 +49,9 @@ BRIDGES = FRAMEWORK / "bridges"
 FARM = BRIDGES / "farm"
 HOSTING = {
     "call.py", "course.py", "failures.py", "fidelity.py", "flight.py", "kept.py", "layout.py",
-    "likeness.py", "members.py", "process.py", "processes.py", "recall.py", "scaling.py",
-    "standin.py", "team.py", "wire.py", "workers.py",
+    "likeness.py", "members.py", "orders.py", "process.py", "processes.py", "ranks.py",
+    "recall.py", "scaling.py", "serving.py", "standin.py", "team.py", "waiting.py", "wire.py",
+    "workers.py",
 }  # fmt: skip
 """Files of the farm that host its members; they speak the contract."""
 BRIDGE_NAMES = sorted(p.parent.name for p in BRIDGES.glob("*/__init__.py"))

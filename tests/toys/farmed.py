@@ -202,3 +202,52 @@ class Fragile(ms.ScaleModel):
 def wave(x: Annotated[float, Field("number")], *, amplitude: Annotated[float, "1", "a"] = 1.0):
     """Return y = a sin 8x + x2."""
     return {"y": amplitude * float(np.sin(8.0 * x)) + x * x, "count": round(100 * x)}
+
+
+class Strainer(ms.ScaleModel):
+    """Strains many members step by step, in changing order, and adds up their stresses."""
+
+    jobs_out = ms.O_I(
+        member=Field("identity", "1", "member", dtype="int64"),
+        increment=Field("strain", "1", "member"),
+    )
+    results_in = ms.S(
+        member=Field("identity", "1", "member", dtype="int64"),
+        stress=Field("stress", "Pa", "member"),
+        calls=Field("count", "1", "member", dtype="int64"),
+        provenance=Field("identity", "1", "member", dtype="int32"),
+        err=Field("number", "1", "member"),
+    )
+    final = ms.O_F(total=Field("stress", "Pa", "member"))
+
+    members: Annotated[int, "1", "number of members", Ge(1)] = 6
+    steps: Annotated[int, "1", "steps of 1 s", Ge(1)] = 5
+    pause: Annotated[float, "s", "wall time of a step", Ge(0)] = 0.0
+
+    class State(ms.State):
+        step: int
+        total: Array  # (member,) Pa
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        return self.State(step=0, total=np.zeros(self.members))
+
+    def clock(self, state: State) -> Clock:
+        return Clock.steps(state.step, self.steps, 1.0)
+
+    def o_i(self, state: State) -> ms.Messages:
+        ids = np.random.default_rng(state.step).permutation(self.members)
+        ids = ids[: self.members - (state.step % 3 == 2)]
+        increment = 1e-3 * np.sin(ids + state.step) + 1e-12 * state.total[ids]
+        return {"jobs_out": {"member": ids, "increment": increment}}
+
+    def s(self, state: State, received: ms.Received) -> State:
+        time.sleep(self.pause)
+        total, results = state.total.copy(), received.results_in
+        total[results.member] += results.stress
+        return self.State(step=state.step + 1, total=total)
+
+    def o_f(self, state: State) -> ms.Messages:
+        return {"final": {"total": state.total}}
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(time=ms.Scale(1.0, float(self.steps)))

@@ -1,6 +1,7 @@
 """Host many members of a model in one component: one message carries the jobs of all of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
 
@@ -172,23 +173,45 @@ class _Farm(ms.ScaleModel):
         """Take the jobs, and let the workers do them."""
         from manyscale.bridges.farm import flight
 
+        if not self.ranks.root:
+            return flight.elsewhere(self, self.engine.team.serve())
         course = flight.begun(self, start, received)
         team = self.engine.team
-        team.begin()
-        while len(course.work.todo):
+        team.begin(course.outside)
+        while len(course.work.todo) and not course.outside:
             course.advance(team.compute(course.work))
         return self._landed(course)
 
     def _landed(self, course: "Course") -> Any:
+        """Return the State after a step of a call: with all answers, or waiting for some."""
         from manyscale.bridges.farm import flight
 
+        if len(course.work.todo):
+            return flight.landed(course, waits=True)
         course.finish()
         self.engine.team.end(course.work)
         return flight.landed(course)
 
     def clock(self, state: Any) -> Clock:
-        """Answer at the newest time of the members."""
-        return Clock(state.now)
+        """Answer at the newest time of the members; waiting for workers takes no time."""
+        return Clock(state.now, state.now, state.now) if state.flight else Clock(state.now)
+
+    def o_i(self, state: Any) -> ms.Messages:
+        """Tell every worker component what to do."""
+        from manyscale.bridges.farm import flight
+
+        if not state.flight:
+            return {}
+        course = flight.resumed(self, state)
+        return {"work_out": self.engine.team.orders(course.work, course.outside)}
+
+    def s(self, state: Any, received: ms.Received) -> Any:
+        """Take what the worker components have done."""
+        from manyscale.bridges.farm import flight
+
+        course = flight.resumed(self, state)
+        course.advance(self.engine.team.told(course.work, received.work_in))
+        return self._landed(course)
 
     def o_f(self, state: Any) -> ms.Messages:
         """Return the answers in the order of the jobs."""
@@ -222,6 +245,64 @@ class _Farm(ms.ScaleModel):
         )
 
 
+class _Station(ms.Engine):
+    """The model that a worker component hosts, with the settings its farm told of."""
+
+    station: Any
+
+    def open(self, model: Any) -> None:
+        """Make ready for the first jobs."""
+        from manyscale.bridges.farm.serving import Station
+
+        self.station = Station(model.layout)
+
+    def save(self, path: Any) -> None:
+        """Write a file: there is nothing to remember."""
+        path.write_bytes(b"")
+
+    def load(self, path: Any) -> None:
+        """Remember nothing."""
+
+    def close(self) -> None:
+        """Release the hosted model's engine."""
+        self.station.close()
+
+
+class _Worker(ms.ScaleModel):
+    """What workers for all models have in common; `worker` makes one for a model."""
+
+    hosted: ClassVar[type[ms.ScaleModel]]
+    layout: ClassVar[Any]
+    Engine: ClassVar[Any] = _Station
+
+    class State(ms.State):
+        """What is told of one message of jobs."""
+
+        time: float  # s
+        report: bytes
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        """Do the jobs."""
+        from manyscale.bridges.farm import wire
+
+        report = self.engine.station.report(received)
+        return self.State(time=start.time, report=wire.sealed_columns(report))
+
+    def clock(self, state: State) -> Clock:
+        """Answer at the time of the question."""
+        return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        """Tell what was done."""
+        from manyscale.bridges.farm import wire
+
+        return {"results_out": wire.opened_columns(state.report)}
+
+    def scales(self) -> ms.Scales:
+        """Return an instant: what it does has scales of its own."""
+        return ms.Scales(time=ms.Scale(0.0, 0.0))
+
+
 _OWN = frozenset(_Farm.settings())
 
 
@@ -252,11 +333,39 @@ def farm(model: type[ms.ScaleModel]) -> type[ms.ScaleModel]:
         "citations": model.citations,
         "extra": model.extra,
         "autonomous": model.autonomous,
+        "capabilities": replace(model.capabilities, parallel="mpi"),
         **model.meshes,
         **made.made(),
         **_defaults(model, made.renamed),
     }
     return type(f"{model.__name__}Farm", (_Farm,), body)
+
+
+@cache
+def worker(model: type[ms.ScaleModel]) -> type[ms.ScaleModel]:
+    """Return a worker for farms of a model: a component with `multiplicity`, one per slot.
+
+    Raises `Refused` for a model that cannot be a member of a farm.
+    """
+    from manyscale.bridges.farm import layout
+
+    made = layout.layout(model, _OWN)
+    title = (model.__doc__ or "").strip().partition("\n")[0]
+    body: dict[str, Any] = {
+        "__doc__": f"Work for a farm: {title}",
+        "__module__": __name__,
+        "__qualname__": f"worker@{model.__module__}:{model.__qualname__}",
+        "name": f"{model.name}_worker",
+        "hosted": model,
+        "layout": made,
+        "version": model.version,
+        "determinism": model.determinism,
+        "citations": model.citations,
+        "extra": model.extra,
+        **model.meshes,
+        **made.of_worker(),
+    }
+    return type(f"{model.__name__}Worker", (_Worker,), body)
 
 
 def _hints(model: type[ms.ScaleModel], renamed: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -105,8 +106,14 @@ class Call:
         self.provenance = np.zeros(count, dtype=np.int32)
         self.err = np.zeros(count)
         self.answers: dict[str, Any] = {}
-        self.lag = 0.0  # s, by which members answer later than they were asked
+        self.lag = -math.inf  # s, by which members answer later than they were asked
+        self.usual_lag = 0.0  # s, of earlier calls: for one in which nobody computes
         self.seeded = False
+
+    @property
+    def now(self) -> float:
+        """Time of the answers in s."""
+        return self.task.time + (self.usual_lag if self.lag == -math.inf else self.lag)
 
     @property
     def count(self) -> int:

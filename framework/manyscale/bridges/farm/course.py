@@ -28,6 +28,8 @@ class Course:
 
     Attributes
     ----------
+    outside
+        Number of workers that are components of their own.
     like
         An answer of one member, by column, with the shapes and types of all.
     """
@@ -43,6 +45,7 @@ class Course:
     ) -> None:
         self.farm, self.work, self.likeness, self.recall = farm, work, likeness, recall
         self.like = like
+        self.outside = 0
         self.shared: Shared | None = None
         self._failures = Failures(farm, work)
         answers = farm.layout.answers

@@ -60,7 +60,8 @@ class Failures:
             return f"{farm.name}: {why} {when}, with members {names} to do; {remedy}."
         where = "" if outcome.lost else f" on worker {worker}"
         tried = f" {work.tries[row]} times" if work.tries[row] > 1 else ""
-        return f"{farm.name}: member {work.task.ids[row]} failed{tried}{where} {when}: {why}; {remedy}."
+        member = work.task.ids[row]
+        return f"{farm.name}: member {member} failed{tried}{where} {when}: {why}; {remedy}."
 
     def _refuse_too_many(self) -> None:
         work, limit = self.work, self.farm.failure_limit

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from manyscale.bridges.farm import call, fidelity, recall, surrogate
+from manyscale.bridges.farm import call, fidelity, recall, surrogate, waiting
 from manyscale.bridges.farm.call import Call
 from manyscale.bridges.farm.course import Course
 from manyscale.bridges.farm.kept import Shelf, Windows
 from manyscale.bridges.farm.layout import Column, Layout
 from manyscale.bridges.farm.likeness import Likeness, unknown
+from manyscale.bridges.farm.members import Task
 from manyscale.bridges.farm.standin import Knowledge
 from manyscale.contract.fields import Array
 from manyscale.contract.messages import Messages, Received, Start
@@ -35,6 +36,10 @@ def state_of(layout: Layout) -> type[State]:
         "trial": Mapping[int, Any],  # States after the last call
         "window": Any,
         "iteration": int,
+        "outside": int,  # workers that are components of their own
+        "flight": bytes,  # of a call that waits for workers: what is known so far
+        "base_ids": Array,
+        "base": Mapping[int, Any],  # States that its members begin from
     }
     hints |= {f"like_{name}": Any for name in _LIKENESS}
     hints |= {f"known_{name}": Any for name in _KNOWLEDGE}
@@ -67,7 +72,7 @@ def begun(farm: Any, start: Start, received: Received) -> Course:
     work.fidelity = fidelity.checked(jobs.fields.get("fidelity"), task.ids, levels, farm.name)
     _pass_on(work, jobs.fields)
     if kept is not None:
-        work.lag = kept.lag
+        work.usual_lag = kept.lag
     course = Course(
         farm,
         work,
@@ -76,17 +81,19 @@ def begun(farm: Any, start: Start, received: Received) -> Course:
         farm.engine.team.recall,
         _one(layout, kept),
     )
+    course.outside = start.slots.get("work_out", 0)
     course.begin(repeated=task.window is not None and task.window == before.window)
     return course
 
 
-def landed(course: Course) -> State:
-    """Return the State of a farm when all members have their answers."""
+def landed(course: Course, *, waits: bool = False) -> State:
+    """Return the State of a farm when all members have their answers, or while some are awaited."""
     work, farm = course.work, course.farm
     windows, layout = work.windows, farm.layout
+    base = work.base if waits else Shelf()
     found: State = farm.State(
-        now=work.task.time + work.lag,
-        lag=work.lag,
+        now=work.task.time if waits else work.now,
+        lag=work.now - work.task.time,
         member=work.task.ids,
         provenance=np.maximum(work.provenance, work.before[0]),
         err=work.err + (farm.lipschitz or 1.0) * work.before[1],
@@ -96,12 +103,43 @@ def landed(course: Course) -> State:
         trial=windows.trial.states,
         window=windows.window,
         iteration=windows.iteration,
+        outside=course.outside,
+        flight=waiting.packed(course) if waits else b"",
+        base_ids=base.ids,
+        base=base.states,
         **{f"like_{name}": getattr(course.likeness, name) for name in _LIKENESS},
         **_packed_knowledge(course),
         **{_attribute("of", c): _answer(c, work, course.like) for c in layout.answers},
         **{_attribute("one", c): course.like.get(c.name) for c in layout.answers},
     )
     return found
+
+
+def elsewhere(farm: Any, now: float) -> State:
+    """Return the State of a rank that is not the root: it remembers nothing."""
+    work = Call(_nobody(now), Windows(Shelf(), Shelf()), Shelf(), farm.hosted.batched)
+    return landed(Course(farm, work, unknown(), None, None, {}))
+
+
+def _nobody(now: float) -> Task:
+    ids = np.zeros(0, dtype=np.int64)
+    return Task(ids, ids, {}, now)
+
+
+def resumed(farm: Any, state: Any) -> Course:
+    """Return the course of a call that waits for its workers."""
+    base = Shelf(state.base_ids, state.base)
+    made = waiting.course(
+        farm,
+        state.flight,
+        _windows(state),
+        base,
+        _likeness(state),
+        _known(state),
+        _one(farm.layout, state),
+    )
+    made.outside = state.outside
+    return made
 
 
 def answers(layout: Layout, state: Any) -> Messages:
@@ -162,13 +200,18 @@ def _one(layout: Layout, kept: Any) -> dict[str, Any]:
 def _knowledge(farm: Any, kept: Any, task: Any) -> Knowledge:
     """Return what the surrogate has learnt of the same model under the same held messages."""
     about = recall.about(farm, task)
-    if kept is None or kept.known_about is None:
-        return Knowledge(surrogate.empty(0, 0), _NO_ARRAY, about)
+    known = None if kept is None else _known(kept)
+    return Knowledge(surrogate.empty(0, 0), _NO_ARRAY, about) if known is None else known.of(about)
+
+
+def _known(kept: Any) -> Knowledge | None:
+    if kept.known_about is None:
+        return None
     parts = {name: getattr(kept, f"known_{name}") for name in _KNOWLEDGE}
     model = surrogate.Surrogate(
         parts["x"], parts["y"], parts["lengths"], parts["fitted"], parts["caution"]
     )
-    return Knowledge(model, parts["more"], parts["about"], parts["calls"]).of(about)
+    return Knowledge(model, parts["more"], parts["about"], parts["calls"])
 
 
 def _packed_knowledge(course: Course) -> dict[str, Any]:
@@ -184,5 +227,5 @@ def _packed_knowledge(course: Course) -> dict[str, Any]:
         "known_caution": model.caution,
         "known_more": known.more,
         "known_about": known.about,
-        "known_calls": known.calls + 1,
+        "known_calls": known.calls,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from manyscale.contract.fields import Axis, Field
 from manyscale.contract.model import ScaleModel
-from manyscale.contract.ports import F_INIT, O_F, Port
+from manyscale.contract.ports import F_INIT, O_F, O_I, Port, S
 from manyscale.contract.refusal import Refused
 
 MEMBER = Field("identity", "1", "member", dtype="int64")
@@ -97,14 +97,14 @@ class Layout:
         found = {c.name: self._batched(c, columns, False) for c in columns}
         return {"member": MEMBER, **found, "provenance": PROVENANCE, "err": ERR}
 
-    def held(self) -> dict[str, Port]:
-        """Return the ports for what is the same for all members."""
+    def held(self, *, free: bool = False) -> dict[str, Port]:
+        """Return the ports for what is the same for all members; `free`: of any length."""
         if not self.several:
             return {}
         ports = {name: self.model.ports[name] for name in self.by_port}
         return {
             _free(name, OWN_PORTS): self._port(
-                F_INIT, {n: self._resized(f) for n, f in port.fields.items()}, optional=True
+                F_INIT, {n: self._resized(f, free) for n, f in port.fields.items()}, optional=True
             )
             for name, port in ports.items()
         }
@@ -116,18 +116,31 @@ class Layout:
 
     def made(self) -> dict[str, Port]:
         """Return the ports of the farm that follow from the hosted model."""
+        from manyscale.bridges.farm import orders
+
         ports: dict[str, Port] = {"jobs_in": self._port(F_INIT, self.jobs()), **self.held()}
-        sent = self.sent().items()
-        return ports | {name: self._port(O_F, self.results(port)) for name, port in sent}
+        ports |= {name: self._port(O_F, self.results(port)) for name, port in self.sent().items()}
+        ports["work_out"] = self._port(O_I, orders.asked(self), slots=True)
+        ports["work_in"] = self._port(S, orders.told(self), slots=True, optional=True)
+        return ports
+
+    def of_worker(self) -> dict[str, Port]:
+        """Return the ports of a worker that is a component of its own."""
+        from manyscale.bridges.farm import orders
+
+        jobs = self._port(F_INIT, orders.asked(self))
+        done = self._port(O_F, orders.told(self))
+        return {"jobs_in": jobs, **self.held(free=True), "results_out": done}
 
     def _port(self, kind: Any, fields: Mapping[str, Field], **options: Any) -> Any:
         return kind(**options, **fields)
 
-    def _resized(self, field: Field) -> Field:
-        """Return a field whose axes name the farm's settings."""
+    def _resized(self, field: Field, free: bool) -> Field:
+        """Return a field whose axes name the farm's settings, or no settings at all."""
         if field.shape is None:
             return field
-        return replace(field, axes=" ".join(self._spelled(axis) for axis in field.shape))
+        axes = [Axis(a.name, a.length) if free else a for a in field.shape]
+        return replace(field, axes=" ".join(self._spelled(axis) for axis in axes))
 
     def _spelled(self, axis: Axis, names: frozenset[str] = frozenset()) -> str:
         name = f"{axis.name}_index" if axis.name in names else axis.name

@@ -31,7 +31,8 @@ class Recall:
     def __init__(self, farm: Any, store: Store) -> None:
         self.farm, self.store = farm, store
         self._models = [_digest_of(model) for model in farm.members()]
-        self._keys: list[bytes] = []
+        self.keys: list[bytes] = []
+        """Of the members of the present call."""
 
     def about(self, task: Task, fidelity: Array) -> None:
         """Find the keys of a call: from all that an answer depends on, but the seed."""
@@ -40,16 +41,16 @@ class Recall:
         bases = [digest(model, held, when) for model in self._models]
         count = len(task.ids)
         if len(bases) == 1:
-            self._keys = keys_of(bases[0], task.columns, count)
+            self.keys = keys_of(bases[0], task.columns, count)
             return
         keys = [keys_of(base, task.columns, count) for base in bases]
-        self._keys = [keys[level][row] for row, level in enumerate(fidelity.tolist())]
+        self.keys = [keys[level][row] for row, level in enumerate(fidelity.tolist())]
 
     def known(self, work: Call, rows: Array) -> dict[int, tuple[dict[str, Any], float]]:
         """Return the answers that are known, and by how much later than the call they are."""
         found = {}
         for row in rows.tolist():
-            value = self.store.get(self._keys[row])
+            value = self.store.get(self.keys[row])
             if value == _SEEDED:
                 value = self.store.get(self._seeded(work, row))
             if value is not None:
@@ -61,7 +62,7 @@ class Recall:
         """Keep the answers of rows (m,) that were computed."""
         lag = outcome.now - work.task.time
         for i, row in enumerate(rows.tolist()):
-            key = self._keys[row]
+            key = self.keys[row]
             if outcome.seeded:
                 self.store.put(key, _SEEDED)
                 key = self._seeded(work, row)
@@ -72,7 +73,7 @@ class Recall:
             self.store.put(key, bytes(msgpack.packb([lag, columns])))
 
     def _seeded(self, work: Call, row: int) -> bytes:
-        return digest(self._keys[row], int(work.task.seeds[row]).to_bytes(8))
+        return digest(self.keys[row], int(work.task.seeds[row]).to_bytes(8))
 
 
 def about(farm: Any, task: Task) -> bytes:

@@ -112,6 +112,7 @@ class StandIn:
             return np.zeros(len(rows), dtype=bool)
         self.checked = True
         numbers = uniform_of(self.work.task.seeds[rows], 2 * self.known.calls + 1)
+        self.known = replace(self.known, calls=self.known.calls + 1)
         return np.asarray(numbers < self.farm.recheck)
 
     def _fill(self, rows: Array, mean: Array, half: Array) -> None:

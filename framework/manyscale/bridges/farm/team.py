@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from manyscale.bridges.farm import balancing
+from manyscale.bridges.farm import balancing, orders
 from manyscale.bridges.farm.cache import Store
 from manyscale.bridges.farm.call import WORDS, Call
 from manyscale.bridges.farm.course import Results
 from manyscale.bridges.farm.members import Crew, Task
 from manyscale.bridges.farm.processes import Processes
+from manyscale.bridges.farm.ranks import Follower, Ranks
 from manyscale.bridges.farm.recall import Recall
 from manyscale.bridges.farm.workers import Pool, Serial, Threads
 from manyscale.contract.fields import Array
+from manyscale.contract.messages import Contact
 
 _SPIKE, _LEAST = 10.0, 0.1  # a member is told of that takes so many times longer, and so many s
 
@@ -38,6 +42,7 @@ class Team:
         self.load = np.zeros(1)
         self.standing: dict[str, Any] = {}
         self._pool: Pool | None = None
+        self._follower: Follower | None = None
         self._recall: Recall | None = None
         self._begun = 0.0
 
@@ -66,6 +71,8 @@ class Team:
 
     def _started(self) -> Pool:
         farm = self.farm
+        if farm.ranks.size > 1:
+            return Ranks(farm.ranks.comm, self._crew())
         if farm.pool == "processes":
             limit = farm.time_limit
             return Processes(farm.members(), farm.workers, time_limit=limit, made=farm.layout)
@@ -73,13 +80,19 @@ class Team:
             return Serial(self._crew())
         return Threads(self._crew, farm.workers)
 
+    def serve(self) -> float:
+        """Work for the root until its call is over; return the time it ended at, in s."""
+        if self._follower is None:
+            self._follower = Follower(self.farm.ranks.comm, self._crew())
+        return self._follower.serve()
+
     def _crew(self) -> Crew:
         return Crew(self.farm.members(), self.farm.layout)
 
-    def begin(self) -> None:
-        """Note that a call begins."""
+    def begin(self, outside: int) -> None:
+        """Note that a call begins, and how many workers are components of their own."""
         self._begun = time.perf_counter()
-        self.load = np.zeros(self.pool.workers)
+        self.load = np.zeros(outside or self.pool.workers)
 
     def compute(self, work: Call) -> Results:
         """Compute the rows of a call that are to be done."""
@@ -90,6 +103,33 @@ class Team:
             results[number] = tasks[number][0], outcome, worker
             self._measure(*tasks[number], outcome.cost, worker)
         return results
+
+    def orders(self, work: Call, outside: int) -> list[dict[str, Any]]:
+        """Return the message for every worker that is a component of its own."""
+        farm = self.farm
+        told = {name: getattr(farm.members()[0], name) for name in farm.hosted.settings()}
+        settings = json.dumps({"settings": told, "fidelities": farm.fidelities}, sort_keys=True)
+        watched = farm.cache == "on" or farm.surrogate == "on"
+        keeps = farm.hosted.keeps_state
+        lists = self._lists(work, outside)
+        return [orders.order(work, rows, keeps, settings, watched) for rows in lists]
+
+    def told(self, work: Call, contacts: Sequence[Contact]) -> Results:
+        """Return what the workers that are components of their own have done."""
+        lists = self._lists(work, len(contacts))
+        if len(self.load) != len(contacts):  # it was resumed in the midst of a call
+            self.load = np.zeros(len(contacts))
+        found = []
+        for worker, (rows, contact) in enumerate(zip(lists, contacts, strict=True)):
+            found.append((rows, orders.outcome_of(contact, self.farm.layout), worker))
+        for rows, outcome, worker in found:
+            if len(rows):
+                self._measure(rows, work.task.rows(rows), outcome.cost, worker)
+        return found
+
+    def _lists(self, work: Call, outside: int) -> list[Array]:
+        """Return the rows for every worker outside: the same before and after they are done."""
+        return [work.todo[part] for part in self._split(work.task.ids[work.todo], outside)]
 
     def _tasks(self, work: Call) -> tuple[list[tuple[Array, Task]], list[int]]:
         """Return the tasks of a call and the worker of each."""
@@ -109,15 +149,19 @@ class Team:
         workers, count = self.pool.workers, len(ids)
         if single:
             parts = [np.array([i]) for i in range(count)]
-        elif workers == 1:
-            parts = [np.arange(count)]
-        elif self.farm.schedule == "equal_count":
-            parts = balancing.equal_count(count, workers)
-        elif self.farm.schedule == "queue":
+        elif workers > 1 and self.farm.schedule == "queue":
             parts = balancing.portions(self.costs.of(ids), workers)
         else:
-            parts = balancing.lpt(self.costs.of(ids), workers)
+            parts = self._split(ids, workers)
         return [(k % workers, part) for k, part in enumerate(parts) if len(part)]
+
+    def _split(self, ids: Array, workers: int) -> list[Array]:
+        """Return the jobs of each worker."""
+        if workers == 1:
+            return [np.arange(len(ids))]
+        if self.farm.schedule == "equal_count":
+            return balancing.equal_count(len(ids), workers)
+        return balancing.lpt(self.costs.of(ids), workers)
 
     def _measure(self, rows: Array, task: Task, cost: Array, worker: int) -> None:
         self.load[worker] += cost.sum()
@@ -132,6 +176,8 @@ class Team:
         """Note how a call went, for whoever watches."""
         if self._recall is not None:
             self._recall.store.flush()
+        if isinstance(self._pool, Ranks):
+            self._pool.dismiss(work.now)
         counts = np.bincount(work.provenance, minlength=len(WORDS)).tolist()
         self.standing = {
             "time": work.task.time,
@@ -157,3 +203,5 @@ class Team:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+        if self._follower is not None:
+            self._follower.close()

@@ -128,6 +128,16 @@ def unpacked_outcome(data: Mapping[str, Any], model: type[ScaleModel]) -> Outcom
     )
 
 
+def sealed_columns(columns: Mapping[str, Any]) -> bytes:
+    """Return arrays, numbers and texts by name as bytes."""
+    return sealed(_packed_columns(columns))
+
+
+def opened_columns(data: bytes) -> dict[str, Any]:
+    """Return what `sealed_columns` sealed."""
+    return _columns(opened(data))
+
+
 def packed_states(states: Any) -> Any:
     """Return States as bytes: a list of them, one of a batched model, or None."""
     if isinstance(states, list):
