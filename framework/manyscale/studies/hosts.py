@@ -29,7 +29,7 @@ class Host(Protocol):
 
 
 class Here:
-    """This process: for notebooks, and for couplings of which a run takes no time."""
+    """Samples in this very process: for notebooks, and where a run takes no time."""
 
     def __init__(self, study: Study) -> None:
         refuse_foreign(study.coupling)
