@@ -27,19 +27,22 @@ def rows(run: Run) -> list[Row]:
     told = run.record("variance_split", "stats_out").isel(time=-1)
     found = [(name, float(told[f"var_{name}"][0]), float(told[f"var_{name}_se"][0]))
              for name in ("epistemic", "aleatory")]  # fmt: skip
+    unit = f"({_unit(run)})2"
     known = dict(zip(("epistemic", "aleatory"), _closed(run) or (None, None), strict=True))
-    table = [_row(f"{name} variance", value, error, known[name]) for name, value, error in found]
+    table = [
+        _row(f"{name} variance", value, error, known[name], unit) for name, value, error in found
+    ]
     total, error = float(told.variance[0]), float(told.variance_se[0])
     whole = None if None in known.values() else sum(v for v in known.values() if v is not None)
-    table.append(_row("total variance", total, error, whole))
+    table.append(_row("total variance", total, error, whole, unit))
     one, other = (_members(run) - _members(run).mean())[:, :2].T
     slip = float((one * other).std(ddof=1)) / np.sqrt(len(one))
     frozen = float(told.var_pick_freeze[0])
-    table.append(_row("epistemic variance by pick-freeze", frozen, slip, known["epistemic"]))
+    table.append(_row("epistemic variance by pick-freeze", frozen, slip, known["epistemic"], unit))
     inner = run.models["sampler"].n_inner
     bare = None if whole is None else known["epistemic"] + known["aleatory"] / inner
     table.append(_row("epistemic variance, not corrected", float(told.var_uncorrected[0]),
-                      found[0][2], bare))  # fmt: skip
+                      found[0][2], bare, unit))  # fmt: skip
     squares = float(told.squares_total[0])
     parts = float(told.squares_between[0]) + float(told.squares_within[0])
     table.append(Row("sums of squares, between + within over total", parts / squares, 1.0, 1e-12,
@@ -52,10 +55,15 @@ def rows(run: Run) -> list[Row]:
     return table
 
 
-def _row(what: str, value: float, error: float, reference: float | None) -> Row:
+def _row(what: str, value: float, error: float, reference: float | None, unit: str) -> Row:
     if reference is None:
-        return Row(what, value)
-    return Row(what, value, reference, 4.0 * error, origin=CLOSED, absolute=True)
+        return Row(what, value, unit=unit)
+    return Row(what, value, reference, 4.0 * error, unit, CLOSED, absolute=True)
+
+
+def _unit(run: Run) -> str:
+    """Return the unit of y."""
+    return "W/(m K)" if run.models["device_farm"].mode in ("identity", "linear") else "K"
 
 
 def _closed(run: Run) -> tuple[float, float] | None:
@@ -125,12 +133,9 @@ def draw(run: Run, figure: Figure) -> None:
     _draw_split(against_outer, outer, [y[:n] for n in outer], closed, inner)
     against_outer.set(xlabel="outer samples", title=f"{y.shape[1]} inner samples")
     against_outer.legend(fontsize=8)
-    shown = run.models["device_farm"].mode
-    unit = "W/(m K)" if shown in ("identity", "linear") else "K"
+    unit = _unit(run)
     _draw_spread(spread, y)
-    spread.set(
-        xlabel=f"y [{unit}]", ylabel=f"density [1/({unit})]" if " " in unit else "density [1/K]"
-    )
+    spread.set(xlabel=f"y [{unit}]", ylabel=f"density [1/({unit})]")
     for ax in (against_inner, against_outer):
         ax.set_ylabel(f"variance of y [({unit})²]")
     figure.suptitle("What is not known (epistemic) and what is random (aleatory)")
@@ -166,7 +171,7 @@ def _draw_split(
 def _draw_spread(ax: Axes, y: np.ndarray) -> None:
     """Draw all answers, the means of outer samples, and what is left around them."""
     means = y.mean(axis=1)
-    edges = np.linspace(y.min(), y.max(), 60)
+    edges = np.linspace(y.min(), np.quantile(y, 0.999), 50)
     ax.hist(y.ravel(), edges, density=True, color="0.8", label="all")
     ax.hist(means, edges, density=True, histtype="step", color="C0", label="inner means")
     around = y - means[:, None] + y.mean()

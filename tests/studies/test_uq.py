@@ -439,3 +439,27 @@ def test_a_number_for_every_instance(tmp_path):
     folder = Path(tmp_path / "t")
     assert (done(text, folder).table.y[:, 0] > 0).all()
     assert os.path.isfile(folder / "study.json")
+
+
+def test_pipe_diffusion_as_it_is_shipped_but_smaller(tmp_path):
+    spec = Path(__file__).parents[2] / "coupling_specs/pipe_diffusion"
+    places = [[x, y] for x in (1.875e-8, 8.125e-8) for y in (1.875e-8, 8.125e-8)]
+    sizes = {"nz": 16, "lz": 2.0e-7, "bulk.nx": 8, "bulk.ny": 8, "bulk.lx": 1.0e-7,
+             "bulk.ly": 1.0e-7, "bulk.dt": 1.0e3, "bulk.t_end": 4.0e3, "pipe.cell_size": 1.25e-8,
+             "bulk.line_xy": places}  # fmt: skip
+    small = [f"--set={name}={value}" for name, value in sizes.items()]
+    run = command(spec, "--vary", "properties.temperature=normal(402, 1) K",
+                  "--vary", "properties.Q_bulk=uniform(141, 143) kJ/mol", "--method", "sobol",
+                  "-n", "16", *small, "--study-dir", tmp_path / "s", cwd=tmp_path)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    data = xr.open_dataset(tmp_path / "s/study.nc")
+    assert data.qoi.values.tolist()[:3] == [
+        "bulk.field_out.mass", "bulk.field_out.influx", "pipe[0].line_out.influx"
+    ]  # fmt: skip
+    assert set(data.qoi_unit.values) == {"mol"}
+    # what is in the crystal and the lines came in
+    assert (data.y[:, 0] > 0).all()
+    assert (data.S1_low <= data.S1).all()
+    assert (data.explained > 0.9).all()
+    assert (abs(data.S1.sum("parameter") - 1.0) < 0.05).all()  # both act on D alone
+    assert (tmp_path / "s/study.png").is_file()
