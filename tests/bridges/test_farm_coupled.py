@@ -6,6 +6,7 @@ import pytest
 from manyscale import testing
 from manyscale.hosting.in_process import run
 from manyscale.testing import Component
+from toys.interrupted import resumed
 
 FARM = "manyscale.bridges.farm:farm@toys.farmed:"
 WORKER = "manyscale.bridges.farm:worker@toys.farmed:"
@@ -70,3 +71,22 @@ def test_under_muscle3_too(plain, tmp_path, way):
     spec = spec_of(tmp_path / "spec", "Creep", **way)
     run = testing.run_with_muscle(spec, tmp_path / "run", TIME_LIMIT)
     assert not testing.differences(plain, run)
+
+
+@pytest.mark.coupled
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"farm_workers": 2, "farm_adaptivity": "vectors"},
+        pytest.param({"workers": 2}, marks=pytest.mark.nightly),
+        pytest.param({"ranks": 2}, marks=pytest.mark.nightly),
+        pytest.param({"farm_workers": 2, "farm_pool": "processes"}, marks=pytest.mark.nightly),
+    ],
+    ids=str,
+)
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path, way):
+    long = {"macro_steps": 40, "macro_pause": 0.02}
+    spec = spec_of(tmp_path / "spec", "Creep", **way, **long)
+    testing.run_in_process(spec, tmp_path / "here")
+    run = resumed(spec, tmp_path, every=2.0, after=4)
+    assert not testing.differences(tmp_path / "here", run)

@@ -19,6 +19,7 @@ COMMANDS = {
     "scales": "scales",
     "run": "run",
     "uq": "uq",
+    "members": "members",
     "new-plugin": "new_plugin",
     "test-plugin": "test_plugin",
     "cite": "cite",

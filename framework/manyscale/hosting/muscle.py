@@ -161,6 +161,7 @@ class _Hosted:
                 self._send(effect)
             elif isinstance(effect, Mark):
                 self.telemetry.turn(effect.now, counts=not (effect.final and self.plug.turns))
+                self._show()
                 self._checkpoint(effect)
             elif isinstance(effect, Begin):
                 answer = self._begin()
@@ -168,9 +169,15 @@ class _Hosted:
                 assert self.recorder is not None
                 self.recorder.take(effect.port, effect.time, effect.messages, effect.fields)
 
+    def _show(self, *, at_once: bool = False) -> None:
+        """Let a watcher see what the engine shows."""
+        if self.plug.engine is not None:
+            self.telemetry.show(self.plug.engine.standing(), at_once=at_once)
+
     def end(self, phase: int) -> None:
         """Finish the record and say how it ended."""
         try:
+            self._show(at_once=True)
             if self.recorder is not None:
                 self.recorder.close()
         except BaseException:

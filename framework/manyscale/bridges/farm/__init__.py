@@ -35,6 +35,10 @@ class _Workers(ms.Engine):
         """Read the measured costs."""
         self.team.load_costs(path)
 
+    def standing(self) -> Mapping[str, Any]:
+        """Return how the calls went."""
+        return self.team.standing.shown()
+
     def close(self) -> None:
         """End the workers."""
         self.team.close()

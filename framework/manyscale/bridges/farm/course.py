@@ -30,6 +30,8 @@ class Course:
     ----------
     outside
         Number of workers that are components of their own.
+    later
+        Rows with the inputs of others, which are computed first.
     like
         An answer of one member, by column, with the shapes and types of all.
     """
@@ -46,6 +48,7 @@ class Course:
         self.farm, self.work, self.likeness, self.recall = farm, work, likeness, recall
         self.like = like
         self.outside = 0
+        self.later = np.zeros(0, dtype=np.intp)
         self.shared: Shared | None = None
         self._failures = Failures(farm, work)
         answers = farm.layout.answers
@@ -71,7 +74,10 @@ class Course:
         if self.farm.adaptivity != "off":
             self._share(repeated)
         if self.recall is not None:
+            self.recall.about(work.task, work.fidelity)
             work.todo = self._recalled(self.recall, work.todo)
+            first = self.recall.first(work.todo)
+            self.later, work.todo = np.setdiff1d(work.todo, first), first
         if self.standin is not None:
             work.todo = self.standin.asked(work.todo)
 
@@ -90,6 +96,12 @@ class Course:
         if self.standin is not None and not again:
             self.standin.waiting = self.standin.waiting[~work.failed[self.standin.waiting]]
             work.todo = self.standin.next()
+        if self.recall is not None and not len(work.todo) and len(self.later):
+            # equal inputs have one answer, unless members drew random numbers
+            rows, self.later = self.later, self.later[:0]
+            work.todo = self._recalled(self.recall, rows)
+            if self.standin is not None:
+                work.todo = self.standin.asked(work.todo)
 
     def finish(self) -> None:
         """Fill what was not computed, and say how sure each answer is."""
@@ -117,7 +129,6 @@ class Course:
 
     def _recalled(self, recall: Recall, rows: Array) -> Array:
         work = self.work
-        recall.about(work.task, work.fidelity)
         found = recall.known(work, rows)
         for row, (columns, lag) in found.items():
             work.fill(np.array([row]), columns, CACHED)

@@ -48,7 +48,7 @@ class Recall:
 
     def known(self, work: Call, rows: Array) -> dict[int, tuple[dict[str, Any], float]]:
         """Return the answers that are known, and by how much later than the call they are."""
-        found = {}
+        found: dict[int, tuple[dict[str, Any], float]] = {}
         for row in rows.tolist():
             value = self.store.get(self.keys[row])
             if value == _SEEDED:
@@ -57,6 +57,13 @@ class Recall:
                 lag, columns = msgpack.unpackb(value)
                 found[row] = {n: _one_row(v) for n, v in columns.items()}, float(lag)
         return found
+
+    def first(self, rows: Array) -> Array:
+        """Return the rows that are the first with their inputs: the others wait for these."""
+        first: dict[bytes, int] = {}
+        for row in rows.tolist():
+            first.setdefault(self.keys[row], row)
+        return np.array([*first.values()], dtype=np.intp)
 
     def keep(self, work: Call, rows: Array, outcome: Outcome) -> None:
         """Keep the answers of rows (m,) that were computed."""

@@ -16,6 +16,7 @@ from manyscale.bridges.farm.surrogate import Surrogate
 from manyscale.contract.fields import Array
 from manyscale.contract.refusal import Refused
 
+_TINY = 1e-300
 _NOBODY = np.zeros(0, dtype=np.intp)
 
 
@@ -63,13 +64,12 @@ class StandIn:
     def learn(self, rows: Array, outputs: Array, more: Array) -> None:
         """Take the answers of rows (m,): scaled reals (m, q) and others (m, r)."""
         model, known = self.known.model, self.known
-        for row, y in zip(rows.tolist(), outputs, strict=True):
-            if row in self.checks:
-                mean, half = self.checks[row]
-                error = float(np.abs(y - mean).max(initial=0.0))
-                model = model.cautious(error / half if half > 0.0 else 1.0)
-        self.checks = {}
         self.waiting = np.setdiff1d(self.waiting, rows)
+        wrong = [self._off(row, y) for row, y in zip(rows.tolist(), outputs, strict=True)]
+        model = model.cautious(max(wrong, default=0.0))
+        self.checks = {}
+        new = np.array([i for i, ratio in enumerate(wrong) if ratio > 0.0], dtype=np.intp)
+        rows, outputs, more = rows[new], outputs[new], more[new]
         if not model.x.shape[1] and not len(model.x):
             model = surrogate.empty(self.x.shape[1], outputs.shape[1])
             known = replace(known, more=np.zeros((0, more.shape[1])))
@@ -78,6 +78,14 @@ class StandIn:
             model.grown(self.x[rows[:room]], outputs[:room]) if room > 0 else (model, _NOBODY)
         )
         self.known = replace(known, model=grown, more=np.concatenate([known.more, more[new]]))
+
+    def _off(self, row: int, found: Array) -> float:
+        """Return the error of a prediction in half widths: 1 if there was none, 0 if it was good."""
+        if row not in self.checks:
+            return 1.0
+        mean, half = self.checks[row]
+        error = float(np.abs(found - mean).max(initial=0.0))
+        return 0.0 if error <= self.farm.sur_tol else error / max(half, _TINY)
 
     def next(self) -> Array:
         """Return the rows to compute next; fill those that need not be, once all are sure."""

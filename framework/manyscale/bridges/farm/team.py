@@ -20,6 +20,7 @@ from manyscale.bridges.farm.members import Crew, Task
 from manyscale.bridges.farm.processes import Processes
 from manyscale.bridges.farm.ranks import Follower, Ranks
 from manyscale.bridges.farm.recall import Recall
+from manyscale.bridges.farm.standing import Standing
 from manyscale.bridges.farm.workers import Pool, Serial, Threads
 from manyscale.contract.fields import Array
 from manyscale.contract.messages import Contact
@@ -40,7 +41,7 @@ class Team:
         self.farm = farm
         self.costs = balancing.Costs(farm.cost_memory)
         self.load = np.zeros(1)
-        self.standing: dict[str, Any] = {}
+        self.standing = Standing(_described(farm), _certainty(farm))
         self._pool: Pool | None = None
         self._follower: Follower | None = None
         self._recall: Recall | None = None
@@ -93,6 +94,8 @@ class Team:
         """Note that a call begins, and how many workers are components of their own."""
         self._begun = time.perf_counter()
         self.load = np.zeros(outside or self.pool.workers)
+        if outside:
+            self.standing.workers = f"members on {outside} components"
 
     def compute(self, work: Call) -> Results:
         """Compute the rows of a call that are to be done."""
@@ -179,13 +182,16 @@ class Team:
         if isinstance(self._pool, Ranks):
             self._pool.dismiss(work.now)
         counts = np.bincount(work.provenance, minlength=len(WORDS)).tolist()
-        self.standing = {
-            "time": work.task.time,
+        row = {
+            "from": work.task.time,
+            "to": work.task.time,
+            "calls": 1,
             **dict(zip(WORDS, counts, strict=True)),
             "err": float(work.err.max(initial=0.0)),
             "seconds": time.perf_counter() - self._begun,
             "load": self.load.tolist(),
         }
+        self.standing.note(row)
 
     def save(self, path: Path) -> None:
         """Write the measured costs to a file."""
@@ -205,3 +211,17 @@ class Team:
             self._pool = None
         if self._follower is not None:
             self._follower.close()
+
+
+def _described(farm: Any) -> str:
+    """Say what the workers of a farm are."""
+    if farm.ranks.size > 1:
+        return f"members on {farm.ranks.size} MPI ranks"
+    return f"members on {farm.workers} {farm.pool}"
+
+
+def _certainty(farm: Any) -> str:
+    """Say whether the errors of copies are bounds, or only estimates."""
+    known = farm.lipschitz > 0.0 and not farm.hosted.keeps_state
+    exact = farm.surrogate == "off" and farm.on_failure != "interpolate"
+    return "a bound" if known and exact else "an estimate"

@@ -28,6 +28,7 @@ def packed(course: Course) -> bytes:
         "call": {name: packed_value(name, getattr(work, name)) for name in _OF_CALL},
         "before": [packed_value("", part) for part in work.before],
         "answers": {name: packed_value(name, value) for name, value in work.answers.items()},
+        "later": packed_value("later", course.later),
         "keys": [] if course.recall is None else course.recall.keys,
     }
     if shared is not None:
@@ -62,6 +63,7 @@ def course(
     if recall is not None:
         recall.keys = found["keys"]
     made = Course(farm, work, likeness, knowledge, recall, like)
+    made.later = unpacked_value(found["later"])
     if "shared" in found:
         made.shared = Shared(*(unpacked_value(part) for part in found["shared"]))
     if made.standin is not None:
