@@ -128,16 +128,26 @@ def test_one_message_is_held_for_all_members():
     assert [*sent[0]["results_out"]["y"]] == [0.25, 0.25]
 
 
+ONE = {"member": np.array([4])}
+X = {"x": np.zeros(1)}
+
+
 @pytest.mark.parametrize(
     ("ports", "sentence"),
     [
-        ({"jobs_in": {"member": np.array([4, 4]), "x": np.zeros(2)}}, "member 4 stands in it twice"),
-        ({"jobs_in": {"member": np.array([4]), "x": np.zeros(1)}}, "its members need table_in; connect sheet_farm.table_in"),
-        ({"jobs_in": {"member": np.array([4]), "at": np.zeros((1, 2)), "x": np.zeros(1)}}, "value is missing beside the other fields of table_in"),
-        ({"jobs_in": {"member": np.array([4]), "x": np.zeros(1)}, "place_in": {"x": 0.0}, "table_in": TABLE}, "place_in is held for all members, and x came for each"),
-        ({"jobs_in": {"member": np.array([4]), "x": np.zeros(2)}}, "x has 2 along member, expected 1"),
+        ({"jobs_in": {"member": np.array([4, 4]), "x": np.zeros(2)}}, "4 stands in it twice"),
+        ({"jobs_in": ONE | X}, "its members need table_in; connect sheet_farm.table_in"),
+        (
+            {"jobs_in": ONE | X | {"at": np.zeros((1, 2))}},
+            "value is missing beside the other fields of table_in",
+        ),
+        (
+            {"jobs_in": ONE | X, "place_in": {"x": 0.0}, "table_in": TABLE},
+            "place_in is held for all members, and x came for each",
+        ),
+        ({"jobs_in": ONE | {"x": np.zeros(2)}}, "x has 2 along member, expected 1"),
     ],
-)  # fmt: skip
+)
 def test_jobs_that_do_not_fit_are_refused(ports, sentence):
     with pytest.raises(ms.Refused, match=sentence):
         call(farm(farmed.Sheet)(), [(ports, 0.0)])

@@ -1,10 +1,14 @@
 """Farms in couplings: threads, processes, ranks and worker components give the same bits."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from manyscale import testing
+import manyscale as ms
+from manyscale import cli, testing
 from manyscale.hosting.in_process import run
+from manyscale.results import members
 from manyscale.testing import Component
 from toys.interrupted import resumed
 
@@ -90,3 +94,51 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, way):
     testing.run_in_process(spec, tmp_path / "here")
     run = resumed(spec, tmp_path, every=2.0, after=4)
     assert not testing.differences(tmp_path / "here", run)
+
+
+SHEETS = {
+    "macro": Component("toys.farmed:Places"),
+    "table": Component("toys.farmed:Table"),
+    "farm": Component(FARM + "Sheet"),
+}
+ASK = {"macro.jobs_out": "farm.jobs_in", "farm.results_out": "macro.results_in"}
+HELD = {"table.out": "repeat farm.table_in"}
+
+
+def test_a_held_message_is_repeated_to_all_members(tmp_path):
+    out = run(testing.write_spec(tmp_path, SHEETS, ASK | HELD), record=["farm.results_out"])
+    found = [shown.messages[0]["y"] for shown in out.recorded["farm.results_out"]]
+    assert np.array_equal(found, [[0.0625, 0.25]] * 2)
+
+
+def test_what_members_lack_is_found_before_launch(tmp_path):
+    parts = {name: SHEETS[name] for name in ("macro", "farm")}
+    with pytest.raises(ms.Refused, match=r"FARM01.* need table_in \(at, value\), which neither"):
+        run(testing.write_spec(tmp_path, parts, ASK))
+
+
+def test_what_members_get_twice_is_found_before_launch(tmp_path):
+    parts = SHEETS | {"place": Component("toys.farmed:Place")}
+    wires = ASK | HELD | {"place.out": "repeat farm.place_in"}
+    with pytest.raises(ms.Refused, match=r"FARM01.*place_in is held for all members, and x comes"):
+        run(testing.write_spec(tmp_path, parts, wires))
+
+
+@pytest.mark.coupled
+def test_who_watches_sees_members_and_load(tmp_path, monkeypatch, capsys):
+    way = {"farm_workers": 2, "farm_adaptivity": "vectors"}
+    folder = testing.run_with_muscle(
+        spec_of(tmp_path / "spec", **way), tmp_path / "run", TIME_LIMIT
+    )
+    (shown,) = members.farms(folder).values()
+    rows = shown["rows"]
+    assert shown["err_is"] == "an estimate"
+    assert [row["calls"] for row in rows] == [1] * 5
+    assert [row["computed"] + row["copied"] for row in rows] == [6, 6, 5, 6, 6]
+    assert sum(row["copied"] for row in rows) > 0
+    assert all(len(row["load"]) == 2 and min(row["load"]) >= 0.0 for row in rows)
+    monkeypatch.setattr(sys, "argv", ["manyscale", "members", str(folder)])
+    cli.main()
+    out = capsys.readouterr().out
+    assert "members on 2 threads" in out
+    assert "largest err (an estimate)" in out

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from manyscale.bridges.farm import call as calls
+from manyscale.bridges.farm import farm
+from manyscale.bridges.farm.kernel import decay
 from manyscale.hosting.in_process import run
 from manyscale.testing import Component, write_spec
-from toys import damage
+from toys import damage, farmed
+from toys.called import call
 
 FARM = "manyscale.bridges.farm:farm@toys.damage:"
 LIVING = {"bar": Component("toys.damage:LivingBar"), "farm": Component(FARM + "Damaging")}
@@ -43,7 +46,7 @@ def test_the_cell_has_the_harmonic_mean():
 @pytest.mark.parametrize("parts", [LIVING, TELLING], ids=["stateful", "stateless"])
 def test_living_cells_follow_the_damage(tmp_path, parts):
     found = outcome(tmp_path, parts, bar_steps=10, bar_dt=0.1)
-    assert found.states["bar"].K == pytest.approx(np.exp(-1.0) / 2.0, abs=1e-12)
+    assert np.abs(found.states["bar"].K - np.exp(-1.0) / 2.0).max() < 1e-12
     x = np.linspace(0.0, 1.0, 51)
     assert np.abs(u_of(found) - np.e * x * (1.0 - x)).max() < 1e-6
 
@@ -95,6 +98,38 @@ def test_members_with_a_memory_are_copied_by_their_history(tmp_path):
     K, last = full.states["bar"].K, found.recorded["farm.results_out"][-1].messages[0]
     error = np.abs(last["K"] - K)
     assert error.max() <= last["err"].max()  # an estimate, which holds here
+
+
+SPREAD, SAMPLES = 0.5, 2000
+
+
+def series(pieces, one=False):
+    """K of samples of lognormal pieces in series."""
+    jobs = {"member": np.arange(SAMPLES), "pieces": np.full(SAMPLES, pieces)}
+    sent, _ = call(farm(farmed.Series)(spread=SPREAD, one=one), [({"jobs_in": jobs}, 0.0)])
+    return sent[0]["results_out"]["K"]
+
+
+def test_lognormal_pieces_in_series():
+    # K_n -> exp(-s2/2), relative variance -> (e^(s2) - 1)/n; to next order in 1/n the mean of
+    # 1/mean(1/k) is larger by that relative variance
+    n = 400
+    K, limit = series(n), np.exp(-(SPREAD**2) / 2.0)
+    relative = (np.exp(SPREAD**2) - 1.0) / n
+    error = K.std(ddof=1) / np.sqrt(SAMPLES)
+    assert abs(K.mean() - limit * (1.0 + relative)) <= 4.0 * error
+    found = K.var(ddof=1) / limit**2
+    assert abs(found - relative) <= 4.0 * relative * np.sqrt(2.0 / (SAMPLES - 1))
+
+
+def test_a_medium_that_is_not_ergodic_is_flagged():
+    sizes = np.array([10, 40, 160, 640])
+    slope, stands = decay(sizes, np.array([series(n).var(ddof=1) for n in sizes]))
+    assert stands
+    assert slope == pytest.approx(-1.0, abs=0.1)
+    slope, stands = decay(sizes, np.array([series(n, one=True).var(ddof=1) for n in sizes]))
+    assert not stands
+    assert slope == pytest.approx(0.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def squares(**settings):
     [
         ("raise", r"fragile_farm: member 3 failed on worker \d at t = 0 s: x = 3 is out of range;"
                   " set on_failure to retry or interpolate"),
-        ("bug", r"member 3 failed on worker \d at t = 0 s: KeyError: 'nothing' \(.*farmed.py:\d+\)"),
+        ("bug", r"member 3 failed on worker \d at t = 0 s: KeyError: 'nothing' \(.*farmed.py"),
         ("nan", r"member 3 failed on worker \d at t = 0 s: found.y is NaN or infinite"),
     ],
 )  # fmt: skip
@@ -89,8 +89,11 @@ def test_a_member_that_fails_is_interpolated(trouble, pool):
 
 
 def test_too_many_that_fail_are_not_interpolated():
-    with pytest.raises(ms.Refused, match="1 of 8 members failed at t = 0 s, more than failure_limit"
-                       " = 0.05 allows; the first, member 3: x = 3 is out of range"):  # fmt: skip
+    sentence = (
+        r"1 of 8 members failed at t = 0 s, more than failure_limit = 0.05 allows; the first,"
+        r" member 3: x = 3 is out of range"
+    )
+    with pytest.raises(ms.Refused, match=sentence):
         squares(trouble="raise", on_failure="interpolate", workers=1)
 
 
@@ -112,5 +115,5 @@ def test_a_fidelity_that_is_not_set_is_refused():
     jobs = {"member": np.arange(2), "mean": np.zeros(2), "fidelity": np.array([0, 2], np.int32)}
     with pytest.raises(ms.Refused, match="fidelity 2 of member 1 is none of 0 to 1"):
         call(farm(Dice)(fidelities="points=3"), [({"jobs_in": jobs}, 0.0)])
-    with pytest.raises(ms.Refused, match="'pionts=3' is no `name=value`.* Did you mean 'points'"):
+    with pytest.raises(ms.Refused, match=r"'pionts=3' is no `name=value`.* Did you mean 'points'"):
         farm(Dice)(fidelities="pionts=3")

@@ -251,3 +251,122 @@ class Strainer(ms.ScaleModel):
 
     def scales(self) -> ms.Scales:
         return ms.Scales(time=ms.Scale(1.0, float(self.steps)))
+
+
+class Series(ms.ScaleModel):
+    """The conductivity of lognormal pieces in series, or of one random constant for all."""
+
+    sample_in = ms.F_INIT(pieces=Field("count", dtype="int64"))
+    found_out = ms.O_F(K=Field("number"))
+
+    spread: Annotated[float, "1", "s, standard deviation of ln k", Ge(0)] = 0.5
+    one: Annotated[bool, "1", "one constant per sample"] = False
+
+    class State(ms.State):
+        time: float
+        K: float
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        count = 1 if self.one else received.sample_in.pieces
+        z = ms.random_numbers(start.seed).standard_normal(count)
+        return self.State(time=start.time, K=float(1.0 / np.exp(-self.spread * z).mean()))
+
+    def clock(self, state: State) -> Clock:
+        return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        return {"found_out": {"K": state.K}}
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(length=ms.Scale(0.0, 1.0))
+
+
+class Fan(ms.ScaleModel):
+    """Strains as many components as there are, once per step."""
+
+    strain_out = ms.O_I(slots=True, increment=Field("strain", "1"))
+    stress_in = ms.S(slots=True, stress=Field("stress", "Pa"), calls=Field("count", dtype="int64"))
+
+    steps: Annotated[int, "1", "steps of 1 s", Ge(1)] = 1
+
+    class State(ms.State):
+        step: int
+        count: int
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        return self.State(step=0, count=start.slots["strain_out"])
+
+    def clock(self, state: State) -> Clock:
+        return Clock.steps(state.step, self.steps, 1.0)
+
+    def o_i(self, state: State) -> ms.Messages:
+        return {"strain_out": [{"increment": 1e-3}] * state.count}
+
+    def s(self, state: State, received: ms.Received) -> State:
+        return state.but(step=state.step + 1)
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(time=ms.Scale(1.0, float(self.steps)))
+
+
+class Table(ms.ScaleModel):
+    """Sends a table once."""
+
+    out = ms.O_F(at=Field("length", "m", "x"), value=Field("number", "1", "x"))
+
+    class State(ms.State):
+        pass
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        return self.State()
+
+    def clock(self, state: State) -> Clock:
+        return Clock(0.0)
+
+    def o_f(self, state: State) -> ms.Messages:
+        x = np.linspace(0.0, 1.0, 5)
+        return {"out": {"at": x, "value": x**2}}
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(length=ms.Scale(0.0, 1.0))
+
+
+class Place(Table):
+    """Sends a place once."""
+
+    out = ms.O_F(x=Field("length", "m"))
+
+    def o_f(self, state: Table.State) -> ms.Messages:
+        return {"out": {"x": 0.5}}
+
+
+class Places(ms.ScaleModel):
+    """Asks at two places, twice."""
+
+    jobs_out = ms.O_I(
+        member=Field("identity", "1", "member", dtype="int64"), x=Field("length", "m", "member")
+    )
+    results_in = ms.S(
+        member=Field("identity", "1", "member", dtype="int64"),
+        y=Field("number", "1", "member"),
+        provenance=Field("identity", "1", "member", dtype="int32"),
+        err=Field("number", "1", "member"),
+    )
+
+    class State(ms.State):
+        step: int
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> State:
+        return self.State(step=0)
+
+    def clock(self, state: State) -> Clock:
+        return Clock.steps(state.step, 2, 1.0)
+
+    def o_i(self, state: State) -> ms.Messages:
+        return {"jobs_out": {"member": np.arange(2), "x": np.array([0.25, 0.5])}}
+
+    def s(self, state: State, received: ms.Received) -> State:
+        return self.State(step=state.step + 1)
+
+    def scales(self) -> ms.Scales:
+        return ms.Scales(length=ms.Scale(0.0, 1.0))

@@ -386,3 +386,11 @@ def _defaults(model: type[ms.ScaleModel], renamed: Mapping[str, str]) -> dict[st
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer no model of its own: a farm is made for each."""
     return []
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer what can be checked of couplings with farms."""
+    from manyscale.bridges.farm.checks import members_get_what_they_need
+
+    return [members_get_what_they_need]

@@ -41,3 +41,13 @@ def neighbours(points: Array, known: Array, asked: Array, count: int) -> tuple[A
     inverse = np.where(same, 1.0, 1.0 / np.where(same, 1.0, distance))
     weight = np.where(same.any(axis=1, keepdims=True), same, inverse)
     return known[index], weight / weight.sum(axis=1, keepdims=True)
+
+
+def decay(sizes: Array, variances: Array) -> tuple[float, bool]:
+    """Return the exponent of variance against sample size, and whether samples represent the whole.
+
+    -1 for samples of independent parts; near 0 for a medium that is not ergodic, whose samples
+    differ however large they are: no size of them stands for the medium.
+    """
+    slope = float(np.polyfit(np.log(sizes), np.log(variances), 1)[0])
+    return slope, slope < -0.5

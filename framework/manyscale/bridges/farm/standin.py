@@ -80,7 +80,7 @@ class StandIn:
         self.known = replace(known, model=grown, more=np.concatenate([known.more, more[new]]))
 
     def _off(self, row: int, found: Array) -> float:
-        """Return the error of a prediction in half widths: 1 if there was none, 0 if it was good."""
+        """Return the error of a prediction in half widths: 1 if there was none, 0 if good."""
         if row not in self.checks:
             return 1.0
         mean, half = self.checks[row]
