@@ -290,7 +290,7 @@ def test_what_is_no_table_is_refused(given, says):
 
 
 def test_settings_that_fit_no_design_are_refused():
-    with pytest.raises(ms.Refused, match="k normal has a standard deviation of -1"):
-        Gather(distributions="k normal 0 -1")
+    with pytest.raises(ValueError, match="k normal has a standard deviation of -1"):
+        gathered(Gather(distributions="k normal 0 -1"), members())
     with pytest.raises(ms.Refused, match=r"probabilities is 1.5, expected >= 0, <= 1"):
         Gather(probabilities=[0.5, 1.5])

@@ -201,8 +201,9 @@ def _draw_settling(data: xr.Dataset, ax: Axes, rows: list[tuple[int, Any]]) -> N
         ax.plot(counts, value, ".-", ms=5, lw=1, color=f"C{i % 10}", label=str(name))
         ax.fill_between(counts, value - error, value + error, color=f"C{i % 10}", alpha=0.15)
     ax.set_xscale("log", base=2)
-    ax.set(xlabel=_rows_in_words(data), ylabel="first-order index", ylim=(-0.3, 1.3),
-           title=f"{data.qoi.values[0]}")  # fmt: skip
+    low, high = ax.get_ylim()
+    ax.set(xlabel=_rows_in_words(data), ylabel="first-order index", title=f"{data.qoi.values[0]}",
+           ylim=(max(low, -0.5), min(high, 1.5)))  # fmt: skip
     ax.legend(fontsize=8)
 
 

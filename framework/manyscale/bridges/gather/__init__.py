@@ -105,14 +105,6 @@ class Gather(ms.ScaleModel):
         time: float  # s
         told: Mapping[str, Any]  # name -> Member
 
-    def __post_init__(self) -> None:
-        """Refuse distributions that cannot be read."""
-        super().__post_init__()
-        try:
-            self.parameters()
-        except ValueError as exc:
-            raise ms.Refused(f"{self.name}: {exc}") from None
-
     def parameters(self) -> "list[Distribution]":
         """Return what is known of the parameters."""
         from manyscale.bridges.sampler import distributions

@@ -118,7 +118,7 @@ class Sampler(ms.ScaleModel):
             parameters = self.parameters()
             designs.refuse_unfit(self.design, parameters, **self._sizes())
         except ValueError as exc:
-            raise ms.Refused(f"{self.name}: {exc}") from None
+            raise ms.Refused(str(exc)) from None
 
     def parameters(self) -> "list[Distribution]":
         """Return what is known of the parameters."""

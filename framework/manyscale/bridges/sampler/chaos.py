@@ -20,7 +20,7 @@ from manyscale.bridges.sampler.distributions import Distribution, Floats
 
 Integers = NDArray[np.int64]
 _SPARE = 2.0  # samples per coefficient of a regression, at least
-_WORK = 2e8  # products spent on one factorisation
+_WORK = 1e9  # products spent on one factorisation
 _PERFECT = 1.0 - 1e-6  # part of the variance beyond which a higher order is not worth its work
 _DEPENDENT = 1e-6  # length of a column that is left beside the others
 _ENOUGH = 4096  # samples a regression looks at; of Sobol points the first ones are a design too
