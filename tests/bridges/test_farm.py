@@ -166,8 +166,14 @@ def test_a_model_that_needs_a_peer_is_no_member():
         farm(Rod)
 
 
-FARMS = [farmed.Creeps, farmed.Dice, HeatSlabNeumann]
-CHECKS = [check for model in FARMS for check in testing.battery(farm(model))]
+CHECKS = [
+    *testing.battery(farm(farmed.Creeps)),
+    *(
+        pytest.param(check, marks=pytest.mark.nightly)
+        for model in (farmed.Dice, HeatSlabNeumann)
+        for check in testing.battery(farm(model))
+    ),
+]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)

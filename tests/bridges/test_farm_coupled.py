@@ -63,11 +63,11 @@ def test_any_workers_give_the_same_bits(plain, tmp_path, model, way):
 @pytest.mark.parametrize(
     "way",
     [
-        {"farm_workers": 2},
-        {"farm_workers": 2, "farm_pool": "processes"},
         {"workers": 2},
         {"ranks": 2},
-        {"ranks": 3, "farm_schedule": "queue"},
+        pytest.param({"farm_workers": 2}, marks=pytest.mark.nightly),
+        pytest.param({"farm_workers": 2, "farm_pool": "processes"}, marks=pytest.mark.nightly),
+        pytest.param({"ranks": 3, "farm_schedule": "queue"}, marks=pytest.mark.nightly),
     ],
     ids=str,
 )
@@ -89,7 +89,7 @@ def test_under_muscle3_too(plain, tmp_path, way):
     ids=str,
 )
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, way):
-    long = {"macro_steps": 40, "macro_pause": 0.02}
+    long = {"macro_steps": 24, "macro_pause": 0.02}
     spec = spec_of(tmp_path / "spec", "Creep", **way, **long)
     testing.run_in_process(spec, tmp_path / "here")
     run = resumed(spec, tmp_path, every=2.0, after=4)

@@ -245,7 +245,9 @@ class _Farm(ms.ScaleModel):
                 )
         settings = {renamed.get(n, n): v for n, v in own.settings.items()}
         return testing.Example(
-            settings, {"jobs_in": jobs}, unconnected=frozenset(cls.layout.held())
+            settings,
+            {"jobs_in": jobs},
+            unconnected=frozenset([*cls.layout.held(), "work_out", "work_in"]),
         )
 
 
