@@ -56,8 +56,10 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/launch.py
 	$(BIN)/python benchmarks/bridges.py
+	$(BIN)/python benchmarks/farm.py
 	$(BIN)/python benchmarks/relaxation.py
 	$(BIN)/python benchmarks/regrid.py
+	$(BIN)/python benchmarks/uq.py
 	$(BIN)/python benchmarks/mpi_waiting.py
 	$(BIN)/python benchmarks/mpi_scaling.py
 

@@ -18,6 +18,7 @@ SPECS = {p.parent.name: p.parent for p in Path("coupling_specs").resolve().glob(
 SMALL = {
     "heat_slabs": {"interface.windows": 3, "steel.cells": 20, "rubber.cells": 20},
     "elastic_tube": {"nodes": 21, "relaxation.windows": 2},
+    "total_variance": {"n_outer": 6, "n_inner": 3},
     "pipe_diffusion": {
         "nz": 16, "lz": 2.0e-7, "bulk.nx": 8, "bulk.ny": 8, "bulk.lx": 1.0e-7, "bulk.ly": 1.0e-7,
         "bulk.dt": 1.0e3, "bulk.t_end": 4.0e3, "pipe.cell_size": 1.25e-8,
@@ -43,7 +44,9 @@ def whole(folder):
 
 
 def misspelt(word):
-    return word[:-2] + word[-1] + word[-2] if word[-1] != word[-2] else word + "e"
+    if len(word) < 2 or word[-1] == word[-2]:
+        return word + "e"
+    return word[:-2] + word[-1] + word[-2]
 
 
 def renamed(mapping, old, new):
@@ -174,7 +177,7 @@ def of_setting(mutant, key, value):
 def of_contracts(document):
     """Contracts in which one field of a connected port is something else."""
     (model,) = models(document)
-    known = {entry.model.name: entry for entry in registry.load()}
+    known = {**registry.load().farms, **registry.load().models}
     ends = {end.split()[-1] for pair in model["conduits"].items() for end in pair}
     for end in sorted(ends):
         name, port = end.split(".")

@@ -106,9 +106,10 @@ def test_every_model_is_offered(document):
     keys = document["properties"]
     names = {*registry.load().programs}
     component = keys["models"]["additionalProperties"]["properties"]["components"]
-    assert offered(keys["imports"]["items"]) == {
-        f"from manyscale import implementation {name}" for name in names
-    }
+    models = {f"from manyscale import implementation {name}" for name in names}
+    farms = {f"from manyscale.farms import implementation {n}" for n in registry.load().farms}
+    assert offered(keys["imports"]["items"]) == models | farms
+    assert "from manyscale.farms import implementation line_diffusion_farm" in farms
     inner = component["additionalProperties"]["properties"]
     assert offered(inner["implementation"]) == names
     for entry in registry.load():

@@ -83,7 +83,7 @@ def test_ymmsl_finds_every_model_through_one_entry_point():
         program = programs[entry.model.name]
         assert {str(n) for n, _ in program.ports.items()} == entry.model.ports.keys()
         known = {str(name) for name, _ in program.supported_settings}
-        assert known == {*entry.model.settings(), "record", "run_seed"}
+        assert known == {*entry.model.settings(), "record", "run_seed", "seed_name"}
 
 
 @pytest.mark.parametrize("name", sorted(registry.load().models))

@@ -14,9 +14,9 @@ from manyscale.launching.local import command, launch
 TIME_LIMIT = 120.0
 
 
-def resumed(spec, folder, every, after=3):
+def resumed(spec, folder, every, after=3, clock="simulation_time"):
     """Run `spec` with snapshots, kill it after so many, resume; return the finished run."""
-    rules = {"at_end": True, "simulation_time": [{"every": every}]}
+    rules = {"at_end": True, clock: [{"every": every}]}
     extra = folder / "checkpoints.ymmsl"
     extra.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "checkpoints": rules}))
     first, second = folder / "killed", folder / "resumed"

@@ -25,6 +25,8 @@ COMMANDS = {
     "submit": "submit",
     "job": "job",
     "doctor": "doctor",
+    "uq": "uq",
+    "members": "members",
     "new-plugin": "new_plugin",
     "test-plugin": "test_plugin",
     "cite": "cite",

@@ -23,6 +23,12 @@ def command() -> None:
         origin = f"{entry.distribution} {entry.version}"
         table.add_row(Text(name, "bold"), _pattern(entry), Text(origin), Text(text))
     console.print(table)
+    console.print(
+        "A model that is called and answers also comes as a farm, many members in one component:"
+        " `manyscale show NAME_farm`.",
+        style="dim",
+        soft_wrap=True,
+    )
     for broken in found.broken:
         console.print(
             Text(f"BROKEN {broken.plugin} ({broken.distribution}): {broken.reason}"),

@@ -21,7 +21,8 @@ from manyscale.registry import registry
 @click.option("--json", "as_json", is_flag=True, help="Print the serialised contract.")
 def command(model: str, as_json: bool) -> None:
     """Show ports, fields, units, settings, scales and citations of MODEL."""
-    entry = registry.load().find(model)
+    found = registry.load()
+    entry = found.made(model) or found.find(model)
     if as_json:
         click.echo(json.dumps(serialised(entry.model), indent=2))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +47,10 @@ class Engine:
     def load(self, path: Path) -> None:
         """Read the library's state back into an open engine."""
         raise NotImplementedError(f"{type(self).__qualname__} cannot be loaded")
+
+    def standing(self) -> Mapping[str, Any]:
+        """Return what a watcher may see of it, as JSON carries it; asked after every pass."""
+        return {}
 
     def close(self) -> None:
         """Release everything; called on every exit."""

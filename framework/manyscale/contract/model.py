@@ -25,7 +25,7 @@ OPERATOR_NAMES = frozenset(
 _RESERVED = OPERATOR_NAMES | {
     "State", "Engine", "ports", "meshes", "settings", "name", "version", "state_version",
     "keeps_state", "determinism", "citations", "capabilities", "extra", "writes", "ranks",
-    "engine", "run", "record", "run_seed",
+    "engine", "run", "record", "run_seed", "seed_name", "batched", "autonomous", "owns_windows",
 }  # fmt: skip
 
 
@@ -51,6 +51,14 @@ class ScaleModel:
     version: ClassVar[str] = "1"
     state_version: ClassVar[int] = 1
     keeps_state: ClassVar[bool] = False
+    owns_windows: ClassVar[bool] = False
+    """Whether it commits and rewinds itself (a farm does, per member): `start.kept` is then always
+    the State of the pass before."""
+    batched: ClassVar[bool] = False
+    """Whether f_init, clock and o_f also take many members at once: every field, the seed and the
+    arrays of a kept State with a leading member axis. No row depends on another, bit for bit."""
+    autonomous: ClassVar[bool] = False
+    """Whether answers do not depend on the time of the call, so that they may be used again."""
     writes: ClassVar[bool] = False
     determinism: ClassVar[Literal["bitwise", "tolerance", "statistical"]] = "bitwise"
     citations: ClassVar[tuple[Citation, ...]] = ()

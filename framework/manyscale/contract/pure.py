@@ -19,6 +19,7 @@ def pure(
     version: str = "1",
     citations: tuple[Citation, ...] = (),
     scales: Scales | None = None,
+    batched: bool = False,
     **outputs: Field,
 ) -> Callable[[Callable[..., Any]], type[ScaleModel]]:
     """Make an F_INIT -> O_F scale model of a function.
@@ -26,6 +27,7 @@ def pure(
     Positional parameters `Annotated[float, Field(...)]` are the fields of the port `given`,
     keyword-only parameters are settings, `outputs` the fields of the port `found`. The
     function returns a mapping of outputs, or the bare value of a single one. It must be pure.
+    `batched`: it also takes arrays with a leading member axis in place of each field.
 
     >>> @pure(conductivity=Field("thermal_conductivity", "W/(m K)"))
     ... def power_law(
@@ -57,6 +59,7 @@ def pure(
             "name": function.__name__,
             "version": version,
             "citations": citations,
+            "batched": batched,
             "given": F_INIT(**given),
             "found": O_F(**fields),
             "function": staticmethod(function),
@@ -80,6 +83,7 @@ def _state_of(function: Callable[..., Any], outputs: Mapping[str, Field]) -> typ
 class _Pure(ScaleModel):
     """Calls its function once per pass."""
 
+    autonomous: ClassVar[bool] = True
     function: ClassVar[Callable[..., Any]]
     reach: ClassVar[Scales] = Scales()
 

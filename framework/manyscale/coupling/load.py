@@ -25,7 +25,7 @@ from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.sidecar import contract_in
 from manyscale.coupling.addressed import named
 from manyscale.coupling.graph import Ending, Graph, Link, Node
-from manyscale.coupling.modules import OURS
+from manyscale.coupling.modules import FARMS, OURS, parsed
 from manyscale.coupling.reading import read
 from manyscale.coupling.settings import as_floats, in_unit, with_unit
 from manyscale.coupling.source import COMMAND_LINE, Source, Sources
@@ -152,15 +152,24 @@ def with_imports(sources: list[Source]) -> Sources:
     return Sources(found)
 
 
-def prime_imports() -> None:
-    """Give ymmsl the module of all registered models ready made; reading it takes 0.25 s."""
-    path = Path(f"{OURS}.ymmsl")
-    if path not in ymmsl_cache:
-        config = configuration()
-        for program in config.programs.values():
-            program.name = Reference(OURS) + program.name
-        config.programs = {p.name: p for p in config.programs.values()}
-        ymmsl_cache[path] = config, path
+def prime_imports(sources: Sources) -> None:
+    """Give ymmsl the modules of registered models ready made; reading them takes a while.
+
+    Of farms, which can be made for every model, only those that are imported.
+    """
+    if Path(f"{OURS}.ymmsl") not in ymmsl_cache:
+        _prime(OURS, configuration())
+    imports = [one for source in sources.files for one in parsed(source) if one.module == FARMS]
+    made = {one.name: registry.load().made(one.name) for one in imports}
+    _prime(FARMS, configuration({name: one for name, one in made.items() if one is not None}))
+
+
+def _prime(module: str, config: Configuration) -> None:
+    path = Path(*module.split(".")).with_suffix(".ymmsl")
+    for program in config.programs.values():
+        program.name = Reference(module) + program.name
+    config.programs = {p.name: p for p in config.programs.values()}
+    ymmsl_cache[path] = config, path
 
 
 def merged(sources: Sources) -> Configuration:
@@ -185,16 +194,13 @@ def contracts(
     """
     found: dict[str, type[ScaleModel] | None] = {}
     hosted = set()
-    registered = {entry.reference: entry.model for entry in registry.load()}
     for name, program in config.programs.items():
         words = " ".join(program.args or []).split()
         if HOST in words[:-1]:
             reference = words[words.index(HOST) + 1]
             hosted.add(str(name))
-            if reference in registered:
-                found[str(name)] = registered[reference]
-            else:
-                found[str(name)] = _imported(reference) if trusted else None
+            known = registry.load().known(reference)
+            found[str(name)] = _imported(reference) if known is None and trusted else known
         else:
             path = sidecar(str(name), files)
             found[str(name)] = None if path is None else read_sidecar(path)

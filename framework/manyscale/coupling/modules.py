@@ -21,6 +21,8 @@ from manyscale.registry import registry
 
 OURS = "manyscale"
 """The module of all registered models."""
+FARMS = "manyscale.farms"
+"""The module of farms of them."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def _wrong_names(source: Source) -> list[str]:
 def _names(module: str) -> Sequence[str]:
     if module == OURS:
         return [*registry.load().programs]
+    if module == FARMS:
+        return [*registry.load().farms]
     try:
         return names_in(module)
     except Refused:

@@ -194,7 +194,7 @@ class _Prover:
             return None
         for at, what in self._put:
             self._sources.put(at, what)
-        prime_imports()
+        prime_imports(self._sources)
         try:
             config = merged(self._sources)
             resolve(Reference([]), config)

@@ -49,7 +49,13 @@ def schema(registry: Registry) -> Schema:
     keys = document["properties"]
     keys["imports"]["items"] = _suggested(
         keys["imports"]["items"],
-        {f"from manyscale import implementation {name}": text for name, text in names.items()},
+        {
+            **{f"from manyscale import implementation {n}": text for n, text in names.items()},
+            **{
+                f"from manyscale.farms import implementation {name}": _summary(entry.model)
+                for name, entry in registry.farms.items()
+            },
+        },
     )
     settings = {**_of_models(models), **_of_framework(), **MUSCLE}
     refs = {name: {"$ref": f"#/definitions/setting_{name}"} for name in settings}

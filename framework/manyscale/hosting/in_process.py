@@ -228,6 +228,7 @@ class Network:
     def _plan_recording(self, node: _Node) -> None:
         own = self._settings(node, FRAMEWORK_SETTINGS, {})
         node.plug.run_seed = own.get("run_seed", 0)
+        node.plug.seed_name = own.get("seed_name", "")
         model = type(node.model)
         named = [name.rpartition(".") for name in self._record]
         mine = ";".join(port for owner, _, port in named if owner in (node.name, node.component))

@@ -38,7 +38,7 @@ class _Instance:
         plug.engine = self.engine
         self.model, self.plug = model, plug
         self.doors = {name: self._door(port) for name, port in model.ports.items()}
-        self.seed = seed_of(plug.run_seed, plug.instance)
+        self.seed = seed_of(plug.run_seed, plug.seed_name or plug.instance)
         self.by_operator: dict[str, list[Port]] = {
             operator: [p for p in model.ports.values() if p.operator == operator]
             for operator in OPERATORS
@@ -202,10 +202,18 @@ def _first_state(unit: _Instance, memory: Memory) -> Generator[Effect, Any, Prog
             f"{plug.instance}: window {envelope.window} was asked for again, and {model.name}"
             " cannot go back (capabilities: rewind=False); couple it without iteration."
         )
-    kept = memory.kept(envelope, plug.instance) if model.keeps_state else None
+    kept = _kept(unit, memory, envelope)
     plug.does("f_init", time)
     state = keep(model.f_init(Start(time, unit.seed, slots, kept), received))
     return Progress(state, time, memory, envelope, NO_WINDOW)
+
+
+def _kept(unit: _Instance, memory: Memory, envelope: Envelope) -> Any:
+    if not unit.model.keeps_state:
+        return None
+    if unit.model.owns_windows:
+        return memory.last(envelope)
+    return memory.kept(envelope, unit.plug.instance)
 
 
 def _turns(unit: _Instance, begun: Progress) -> Loop:

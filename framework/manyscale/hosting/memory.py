@@ -32,6 +32,11 @@ class Memory:
         again = envelope.window is not None and envelope.window == before.window
         return again and envelope.iteration != before.iteration
 
+    def last(self, envelope: Envelope) -> Any:
+        """Return the State of the pass before, for a model that owns its windows."""
+        self.envelope = envelope
+        return self.trial
+
     def kept(self, envelope: Envelope, instance: str) -> Any:
         """Return the State a pass with this envelope begins with."""
         before, window = self.envelope.window, envelope.window

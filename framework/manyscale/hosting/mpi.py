@@ -202,6 +202,7 @@ def follow(model: type[ScaleModel], spread: MpiSpread) -> int:
     try:
         told = spread.tell(None)
         plug.instance, plug.lengths, plug.run_seed = told["instance"], told["lengths"], told["seed"]
+        plug.seed_name = told["seed_name"]
         plug.recorded = frozenset(told["recorded"])
         clock = telemetry.Telemetry(Path.cwd(), spread.view.rank)
         plug.heard = clock.does

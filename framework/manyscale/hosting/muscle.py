@@ -168,6 +168,7 @@ class _Hosted:
                 self._send(effect)
             elif isinstance(effect, Mark):
                 self.telemetry.turn(effect.now, counts=not (effect.final and self.plug.turns))
+                self._show()
                 self._checkpoint(effect)
             elif isinstance(effect, Begin):
                 answer = self._begin()
@@ -175,9 +176,15 @@ class _Hosted:
                 assert self.recorder is not None
                 self.recorder.take(effect.port, effect.time, effect.messages, effect.fields)
 
+    def _show(self, *, at_once: bool = False) -> None:
+        """Let a watcher see what the engine shows."""
+        if self.plug.engine is not None:
+            self.telemetry.show(self.plug.engine.standing(), at_once=at_once)
+
     def end(self, phase: int) -> None:
         """Finish the record and say how it ended."""
         try:
+            self._show(at_once=True)
             if self.recorder is not None:
                 self.recorder.close()
         except BaseException:
@@ -194,6 +201,7 @@ class _Hosted:
             if instance.is_connected(name)
         }
         plug.run_seed = instance.get_setting("run_seed", "int", default=0)
+        plug.seed_name = instance.get_setting("seed_name", "str", default="")
         wanted = instance.get_setting("record", "str", default="")
         plug.recorded = ports_to_record(self.model, wanted, plug.instance)
         if plug.recorded:
@@ -203,6 +211,7 @@ class _Hosted:
                 "instance": plug.instance,
                 "lengths": dict(plug.lengths),
                 "seed": plug.run_seed,
+                "seed_name": plug.seed_name,
                 "recorded": sorted(plug.recorded),
             }
         )

@@ -58,6 +58,8 @@ class Plug:
     lengths: Mapping[str, int | None]
     """Connected ports; None for a scalar port, else the number of slots."""
     run_seed: int = 0
+    seed_name: str = ""
+    """The instance whose random numbers it draws: a copy in an ensemble draws those of the one."""
     recorded: frozenset[str] = frozenset()
     read_only: bool = False
     turns: bool = False

@@ -9,12 +9,15 @@ import os
 import struct
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 CLOCK_FILE = "clock.bin"
 FAILURE_FILE = "failure.json"
+STANDING_FILE = "standing.json"
+_SELDOM = 0.5  # s, between two writings of what an engine shows
 _LAYOUT = struct.Struct("<ddddqq")
 _DOING = struct.Struct("<dd32s")  # since, at, what
 _SIZE = _LAYOUT.size + _DOING.size
@@ -60,6 +63,7 @@ class Telemetry:
         path.write_bytes(bytes(_SIZE))
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _SIZE)
+        self._folder, self._shown = folder, -math.inf
         self._started = time.time()
         self.turns = 0
         self._now = self._end = 0.0
@@ -84,6 +88,15 @@ class Telemetry:
         """Say what the instance begins to do, and at which simulated time."""
         now = math.nan if at is None else at
         _DOING.pack_into(self._memory, _LAYOUT.size, time.time(), now, doing.encode()[:32])
+
+    def show(self, standing: Mapping[str, Any], *, at_once: bool = False) -> None:
+        """Write what an engine shows of itself, now and then."""
+        now = time.monotonic()
+        if standing and (at_once or now >= self._shown + _SELDOM):
+            self._shown = now
+            new = self._folder / f".{STANDING_FILE}.new"
+            new.write_text(json.dumps(standing))
+            new.replace(self._folder / STANDING_FILE)
 
     def tell(self, phase: int) -> None:
         """Write the standing."""
@@ -122,6 +135,15 @@ def read(folder: Path, rank: int = 0) -> Standing | None:
     what = doing.rstrip(b"\0").decode(errors="replace")
     told = [*_LAYOUT.unpack_from(data), since, at, what]
     return Standing(*told)
+
+
+def read_standing(folder: Path) -> dict[str, Any]:
+    """Return what an instance's engine shows of itself, nothing if it does not."""
+    try:
+        found: dict[str, Any] = json.loads((folder / STANDING_FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def read_ranks(folder: Path) -> dict[int, Standing]:

@@ -1,12 +1,14 @@
-"""All registered models as one yMMSL module: `from manyscale import implementation NAME`.
+"""All registered models as a yMMSL module: `from manyscale import implementation NAME`.
 
-Loaded by ymmsl in the manager's process through the entry point group `ymmsl.module`.
+And farms of them as another: `from manyscale.farms import implementation NAME_farm`. Both are
+loaded by ymmsl in the manager's process through the entry point group `ymmsl.module`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +23,27 @@ PYTHON = "MANYSCALE_PYTHON"
 FRAMEWORK_SETTINGS = {
     "record": ("str", "ports to record, several separated by ;"),
     "run_seed": ("int", "seed of all random numbers of the run"),
+    "seed_name": ("str", "instance whose random numbers are drawn, if not one's own"),
 }
 
 
 def __getattr__(name: str) -> str:
-    if name != "YMMSL":
+    if name not in ("YMMSL", "FARMS"):
         raise AttributeError(name)
     import ymmsl
 
-    return ymmsl.dump(configuration())
+    found = registry.load()
+    return ymmsl.dump(configuration(found.programs if name == "YMMSL" else found.farms))
 
 
-def configuration() -> Any:
-    """Return the ymmsl Configuration with the program of every registered model."""
+def configuration(entries: Mapping[str, registry.Entry] | None = None) -> Any:
+    """Return the ymmsl Configuration with the program of every registered model, or of some."""
     from ymmsl.v0_2 import Configuration
 
+    chosen = registry.load().programs if entries is None else entries
     programs = [
         program(entry.model, entry.reference, mpi=name != entry.model.name)
-        for name, entry in registry.load().programs.items()
+        for name, entry in chosen.items()
     ]
     return Configuration(programs=programs)
 

@@ -21,6 +21,8 @@ from manyscale.registry import hooks
 
 ON_RANKS = "_mpi"
 """Ends the name of the program that runs a model on several MPI ranks."""
+FACTORIES = {"farm": "manyscale.bridges.farm:farm", "worker": "manyscale.bridges.farm:worker"}
+"""Models for models, by the word that ends the names of their programs."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,42 @@ class Registry:
             if entry.model.capabilities.parallel == "mpi"
         }
         return {**ranked, **self.models}
+
+    @cached_property
+    def farms(self) -> dict[str, Entry]:
+        """Entries of all models that are made for others: `MODEL_farm`, `MODEL_farm_mpi`, ..."""
+        words = [*FACTORIES, *(f"{word}{ON_RANKS}" for word in FACTORIES)]
+        names = [f"{model}_{word}" for model in self.models for word in words]
+        return {name: made for name in names if (made := self.made(name)) is not None}
+
+    def made(self, name: str) -> Entry | None:
+        """Return the entry of `MODEL_farm` and the like, None if there is no such thing."""
+        base, _, word = name.removesuffix(ON_RANKS).rpartition("_")
+        if base not in self.models or word not in FACTORIES:
+            return None
+        entry = self.models[base]
+        try:
+            model = by_reference(f"{FACTORIES[word]}@{entry.reference}")
+        except Refused:
+            return None
+        on_ranks = name.endswith(ON_RANKS)
+        if on_ranks and model.capabilities.parallel != "mpi":
+            return None
+        return Entry(model, entry.plugin, entry.distribution, entry.version)
+
+    def known(self, reference: str) -> type[ScaleModel] | None:
+        """Return the registered model of a reference, or one that is made for it, else None."""
+        factory, _, argument = reference.partition("@")
+        if not argument:
+            return self._references.get(reference)
+        model = self._references.get(argument)
+        if model is None or factory not in FACTORIES.values():
+            return None
+        return by_reference(reference)
+
+    @cached_property
+    def _references(self) -> dict[str, type[ScaleModel]]:
+        return {entry.reference: entry.model for entry in self}
 
     def find(self, name: str) -> Entry:
         """Return a model by name, or refuse the name with the nearest one."""

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from manyscale.contract.refusal import Refused
+from manyscale.results import members
 from manyscale.results.run import Run
 
 if TYPE_CHECKING:
@@ -128,7 +129,10 @@ def write(run: Run, system: ModuleType | None, folder: Path) -> tuple[list[Row],
             ) from exc
     figure.savefig(folder / FIGURE)
     with (folder / TEXT).open("w") as file:
-        Console(file=file, width=140).print(table_of(run.name, rows))
+        console = Console(file=file, width=140)
+        console.print(table_of(run.name, rows))
+        for instance, shown in members.farms(folder).items():
+            console.print(members.table_of(instance, shown))
     return rows, folder / FIGURE
 
 

@@ -194,7 +194,6 @@ def _spec(model: type[ScaleModel], folder: Path, ranks: int | None = None) -> Pa
             components[peer] = Component(f"{_PEERS}:caller{suffix}@{reference}", many)
             conduits |= _down(peer, down) | _up(peer, up)
         down, up = ports_of(model, "s", slots=slots), ports_of(model, "o_i", slots=slots)
-        down = [p for p in down if p.name not in example.unconnected]
         for timeline in dict.fromkeys(p.timeline for p in up):
             peer = f"callee{suffix}{timeline and f'_{timeline}'}"
             components[peer] = Component(f"{_PEERS}:callee{suffix}@{reference}", many)

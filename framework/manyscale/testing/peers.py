@@ -16,8 +16,13 @@ CALLS = 3  # how often a caller calls the model under test
 
 
 def ports_of(model: type[ScaleModel], operator: str, *, slots: bool) -> list[Port]:
-    """Return the ports of one operator, those with or those without slots."""
-    return [p for p in model.ports.values() if p.operator == operator and p.slots is slots]
+    """Return the ports of one operator, with or without slots, that a peer can be at.
+
+    Not those that the model's example does without, nor those that send settings.
+    """
+    without = example_of(model).unconnected
+    used = [p for p in model.ports.values() if p.name not in without and not p.overlay]
+    return [p for p in used if p.operator == operator and p.slots is slots]
 
 
 def caller(model: type[ScaleModel]) -> type[ScaleModel]:

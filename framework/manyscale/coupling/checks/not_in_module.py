@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from manyscale.contract.diagnostics import Finding, check
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.coupling.modules import (
+    FARMS,
     OURS,
     Import,
     exists,
@@ -52,6 +53,8 @@ def _missing(files: Files, one: Import) -> str:
             files.registry.find(one.name)
         except Refused as why:
             return str(why)
+        return ""
+    if one.module == FARMS and files.registry.made(one.name) is not None:
         return ""
     if not exists(one.module) or is_told(files.sources, one.module):
         return ""
