@@ -11,42 +11,18 @@ if TYPE_CHECKING:
     from manyscale import testing
     from manyscale_plugins.heat_diffusion.kernel import Box, Conductivity
 
+_TABLE = {"conductivity": np.array([150.0, 100.0]), "temperature": np.array([250.0, 400.0])}
 Boundary = Literal["periodic", "no_flux", "fixed_left", "fixed_right", "fixed_both"]
 
 
-class HeatDiffusion(ms.ScaleModel):
-    """rho c dT/dt = div(k grad T) + Q on finite volumes, second order in space, implicit in time.
-
-    First order in dt (implicit_euler) or second (crank_nicolson, bdf2). The twin of
-    `mass_diffusion` over its eigenbases, with a conductivity for every cell: constant, from a
-    table k(T), or what a micro model in every cell answers. With `interface_in` each call is one
-    step with the flux that enters at z = 0; the answer is the temperature of that face.
-    """
+class _HeatDiffusion(ms.ScaleModel):
+    """Declares what conduction alone and behind an interface share."""
 
     kappa_in = ms.F_INIT(
         optional=True,
         conductivity=Field("thermal_conductivity", "W/(m K)", "n"),
         temperature=Field("temperature", "K", "n"),
     )
-    interface_in = ms.F_INIT(optional=True, q_interface=Field("heat_flux", "W/m2"))
-    gradient_out = ms.O_I(
-        member=Field("identity", "1", "member", "int64"),
-        thickness=Field("length", "m", "member"),
-        temperature=Field("temperature", "K", "member"),
-        dT=Field("temperature_difference", "K", "member"),
-    )
-    flux_in = ms.S(
-        optional=True,
-        member=Field("identity", "1", "member", "int64"),
-        q=Field("heat_flux", "W/m2", "member face"),
-        temperature=Field("temperature", "K", "member depth"),
-        kappa_eff=Field("thermal_conductivity", "W/(m K)", "member"),
-        residual=Field("number", "1", "member"),
-        sweeps=Field("count", "1", "member", "int64"),
-        provenance=Field("number", "1", "member", "int32", optional=True),
-        err=Field("number", "1", "member", optional=True),
-    )
-    interface_out = ms.O_F(t_interface=Field("temperature", "K"))
     field_out = ms.O_F(
         T=Field("temperature", "K", "x=nx y=ny z=nz"),
         x=Field("length", "m", "x=nx"),
@@ -78,11 +54,9 @@ class HeatDiffusion(ms.ScaleModel):
     scheme: Annotated[
         Literal["implicit_euler", "crank_nicolson", "bdf2"], "1", "integration in time"
     ] = "implicit_euler"
-    dt: Annotated[float, "s", "step; of a call, if interface_in is connected", Gt(0)] = 1e-6
-    t_end: Annotated[float, "s", "time simulated alone, whole steps", Gt(0)] = 1e-3
+    dt: Annotated[float, "s", "step", Gt(0)] = 1e-6
 
     version: ClassVar[str] = "1"
-    keeps_state: ClassVar[bool] = True
     determinism: ClassVar[Literal["bitwise", "tolerance", "statistical"]] = "bitwise"
     citations: ClassVar[tuple[ms.Citation, ...]] = (
         ms.Citation(
@@ -97,7 +71,6 @@ class HeatDiffusion(ms.ScaleModel):
 
         start: float  # s
         step: int
-        called: bool  # one step per call, for an interface
         T: Array  # (nx, ny, nz) K
         before: Array  # (nx, ny, nz) K, one step earlier
         flux: float  # W/m2 that enters at z = 0
@@ -107,103 +80,24 @@ class HeatDiffusion(ms.ScaleModel):
         influx: float  # J, put in or through faces, since the start
         last_influx: float  # J, of the last step
 
-    def f_init(self, start: ms.Start, received: ms.Received) -> State:
-        """Begin, or take the step that the interface asks for."""
-        from manyscale_plugins.mass_diffusion.kernel import whole_steps
-
-        called = received.interface_in is not None
-        if called and start.kept is not None:
-            state: HeatDiffusion.State = start.kept
-        else:
-            whole_steps(self.dt, self.dt if called else self.t_end)
-            state = self._begun(start, received)
-        if not called:
-            return state
-        self._refuse_held_interface()
-        self._refuse_other_window(start, state)
-        return self._stepped(state, float(received.interface_in.q_interface))
-
-    def clock(self, state: State) -> Clock:
-        """Count whole steps; a call is over with its step."""
-        steps = state.step if state.called else round(self.t_end / self.dt)
-        return Clock.steps(state.step, steps, self.dt, state.start)
-
-    def o_i(self, state: State) -> ms.Messages:
-        """Tell the micro model of every cell its temperature and what drops across it."""
-        faces = self._face_temperatures(state)
-        count = faces.size - 1
-        return {
-            "gradient_out": {
-                "member": np.arange(count, dtype=np.int64),
-                "thickness": np.full(count, self.lz / self.nz),
-                "temperature": state.T.reshape(-1, self.nz)[0],
-                "dT": faces[:-1] - faces[1:],
-            }
-        }
-
-    def s(self, state: State, received: ms.Received) -> State:
-        """Take a step, with what the micro models answered."""
-        if received.flux_in is None:
-            return self._stepped(state, 0.0)
-        return self._stepped(state.but(k=self._answered(received.flux_in)), 0.0, told=True)
-
-    def o_f(self, state: State) -> ms.Messages:
-        """Give temperatures, the flux along z, and the account of the heat."""
-        from manyscale_plugins.heat_diffusion import kernel
-
-        box = self._box()
-        x, y, z = (kernel.centres(one) for one in box)
-        q = kernel.fluxes(state.T, state.k, box, 2).mean(axis=(0, 1))
-        if not box[2].fixed[0]:
-            q[0] += state.flux
-        first, k = float(state.T[..., 0].mean()), float(state.k[..., 0].mean())
-        face = kernel.face_temperature(first, k, self.lz / self.nz, state.flux)
-        capacity = self.density * self.heat_capacity
-        heat = capacity * float((state.T - self.t_initial).sum()) * kernel.cell_volume(box)
-        field = {"T": state.T, "x": x, "y": y, "z": z, "q": q, "heat": heat}
-        return {
-            "interface_out": {"t_interface": face},
-            "field_out": {**field, "influx": state.influx},
-        }
-
     def scales(self) -> ms.Scales:
-        """Return step to end in time, smallest cell to longest side in space."""
+        """Return a step to equilibration in time, smallest cell to longest side in space."""
         sides = [self.lz, *(s for s, n in ((self.lx, self.nx), (self.ly, self.ny)) if n > 1)]
         counts = [self.nz, *(n for n in (self.nx, self.ny) if n > 1)]
         cells = [side / count for side, count in zip(sides, counts, strict=True)]
+        whole = max(sides) ** 2 * self.density * self.heat_capacity / self.conductivity
         return ms.Scales(
-            time=ms.Scale(self.dt, max(self.dt, self.t_end)),
+            time=ms.Scale(min(self.dt, whole), max(self.dt, whole)),
             length=ms.Scale(min(cells), max(sides)),
         )
 
-    @classmethod
-    def example(cls) -> "testing.Example":
-        """Return four cells over micro models; an interface is called one step a second."""
-        from manyscale import testing
-
-        answers: dict[str, Any] = {name: np.ones(4) for name in ("kappa_eff", "residual", "err")}
-        answers |= {"member": np.arange(4), "sweeps": np.ones(4, np.int64)}
-        answers |= {"q": np.ones((4, 3)), "temperature": np.full((4, 2), 300.0)}
-        answers |= {"provenance": np.zeros(4, np.int32)}
-        table = {"conductivity": np.array([150.0, 100.0]), "temperature": np.array([250.0, 400.0])}
-        return testing.Example(
-            {"nz": 4, "dt": 1.0, "t_end": 3.0, "bc_z": "fixed_right"},
-            {"flux_in": answers, "kappa_in": table},
-            unconnected=frozenset({"flux_in"}),
-        )
-
-    def _begun(self, start: ms.Start, received: ms.Received) -> State:
+    def _begun(self, time: float, table: ms.Contact | None) -> State:
         shape = (self.nx, self.ny, self.nz)
-        T, table = np.full(shape, self.t_initial), received.kappa_in
-        known_T, known_k = np.empty(0), np.empty(0)
-        if table is not None:
-            known_T, known_k = self._table(table)
-        # behind an interface time is counted in steps, whoever of the pair is called first
-        called = received.interface_in is not None
+        T = np.full(shape, self.t_initial)
+        known_T, known_k = (np.empty(0), np.empty(0)) if table is None else self._table(table)
         return self.State(
-            start=0.0 if called else start.time,
+            start=time,
             step=0,
-            called=called,
             T=T,
             before=T,
             flux=0.0,
@@ -219,7 +113,7 @@ class HeatDiffusion(ms.ScaleModel):
         T, k = table.temperature, table.conductivity
         if not T.size or not (k > 0.0).all() or np.unique(T).size != T.size:
             raise ms.Refused(
-                f"heat_diffusion.kappa_in brings {T.size} values, k = {k.min(initial=0.0):.6g}"
+                f"{self.name}.kappa_in brings {T.size} values, k = {k.min(initial=0.0):.6g}"
                 f"..{k.max(initial=0.0):.6g} W/(m K), expected a positive conductivity for each of"
                 " one or more different temperatures"
             )
@@ -269,6 +163,20 @@ class HeatDiffusion(ms.ScaleModel):
             last_influx=added,
         )
 
+    def _field(self, state: State) -> dict[str, Any]:
+        """Return what field_out carries."""
+        from manyscale_plugins.heat_diffusion import kernel
+
+        box = self._box()
+        x, y, z = (kernel.centres(one) for one in box)
+        q = kernel.fluxes(state.T, state.k, box, 2).mean(axis=(0, 1))
+        if not box[2].fixed[0]:
+            q[0] += state.flux
+        capacity = self.density * self.heat_capacity
+        heat = capacity * float((state.T - self.t_initial).sum()) * kernel.cell_volume(box)
+        shown = {"T": state.T, "x": x, "y": y, "z": z, "q": q}
+        return {**shown, "heat": heat, "influx": state.influx}
+
     def _source(self, flux: float) -> Array:
         """Return heat put into the cells [W/m3]: everywhere, and through the interface."""
         found = np.full((self.nx, self.ny, self.nz), self.source)
@@ -283,7 +191,82 @@ class HeatDiffusion(ms.ScaleModel):
         volume = kernel.cell_volume(box)
         return kernel.influx(T, k, box) + float(self._source(flux).sum()) * volume
 
-    def _face_temperatures(self, state: State) -> Array:
+
+class HeatDiffusion(_HeatDiffusion):
+    """rho c dT/dt = div(k grad T) + Q on finite volumes, second order in space, implicit in time.
+
+    First order in dt (implicit_euler) or second (crank_nicolson, bdf2). The twin of
+    `mass_diffusion` over its eigenbases, with a conductivity for every cell: constant, from a
+    table k(T), or what a micro model in every cell answers.
+    """
+
+    gradient_out = ms.O_I(
+        member=Field("identity", "1", "member", "int64"),
+        thickness=Field("length", "m", "member"),
+        temperature=Field("temperature", "K", "member"),
+        dT=Field("temperature_difference", "K", "member"),
+    )
+    flux_in = ms.S(
+        optional=True,
+        member=Field("identity", "1", "member", "int64"),
+        q=Field("heat_flux", "W/m2", "member face"),
+        temperature=Field("temperature", "K", "member depth"),
+        kappa_eff=Field("thermal_conductivity", "W/(m K)", "member"),
+        residual=Field("number", "1", "member"),
+        sweeps=Field("count", "1", "member", "int64"),
+        provenance=Field("number", "1", "member", "int32", optional=True),
+        err=Field("number", "1", "member", optional=True),
+    )
+
+    t_end: Annotated[float, "s", "time simulated, whole steps", Gt(0)] = 1e-3
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> _HeatDiffusion.State:
+        """Begin at t_initial."""
+        from manyscale_plugins.mass_diffusion.kernel import whole_steps
+
+        whole_steps(self.dt, self.t_end)
+        return self._begun(start.time, received.kappa_in)
+
+    def clock(self, state: _HeatDiffusion.State) -> Clock:
+        """Count whole steps."""
+        return Clock.steps(state.step, round(self.t_end / self.dt), self.dt, state.start)
+
+    def o_i(self, state: _HeatDiffusion.State) -> ms.Messages:
+        """Tell the micro model of every cell its temperature and what drops across it."""
+        faces = self._face_temperatures(state)
+        count = faces.size - 1
+        return {
+            "gradient_out": {
+                "member": np.arange(count, dtype=np.int64),
+                "thickness": np.full(count, self.lz / self.nz),
+                "temperature": state.T.reshape(-1, self.nz)[0],
+                "dT": faces[:-1] - faces[1:],
+            }
+        }
+
+    def s(self, state: _HeatDiffusion.State, received: ms.Received) -> _HeatDiffusion.State:
+        """Take a step, with what the micro models answered."""
+        if received.flux_in is None:
+            return self._stepped(state, 0.0)
+        return self._stepped(state.but(k=self._answered(received.flux_in)), 0.0, told=True)
+
+    def o_f(self, state: _HeatDiffusion.State) -> ms.Messages:
+        """Give temperatures, the flux along z, and the account of the heat."""
+        return {"field_out": self._field(state)}
+
+    @classmethod
+    def example(cls) -> "testing.Example":
+        """Return four cells over micro models that all answer the same."""
+        from manyscale import testing
+
+        answers: dict[str, Any] = {name: np.ones(4) for name in ("kappa_eff", "residual", "err")}
+        answers |= {"member": np.arange(4), "sweeps": np.ones(4, np.int64)}
+        answers |= {"q": np.ones((4, 3)), "temperature": np.full((4, 2), 300.0)}
+        answers |= {"provenance": np.zeros(4, np.int32)}
+        messages = {"flux_in": answers, "kappa_in": _TABLE}
+        return testing.Example({"nz": 4, "dt": 0.25, "t_end": 1.0}, messages)
+
+    def _face_temperatures(self, state: _HeatDiffusion.State) -> Array:
         """Return temperatures between the cells in z and at its ends, (nz + 1,) K."""
         line, fixed = state.T.reshape(-1, self.nz)[0], self._box()[2].fixed
         low = self.t_left if fixed[0] else line[0]
@@ -311,20 +294,62 @@ class HeatDiffusion(ms.ScaleModel):
             )
         return np.asarray(k.reshape(1, 1, self.nz))
 
+
+class HeatDiffusionInterface(_HeatDiffusion):
+    """rho c dT/dt = div(k grad T) + Q behind an interface at z = 0, one step per call.
+
+    The flux that enters there comes with the call, the temperature of the face is the answer.
+    Finite volumes of second order in space, otherwise as `heat_diffusion`.
+    """
+
+    interface_in = ms.F_INIT(q_interface=Field("heat_flux", "W/m2"))
+    interface_out = ms.O_F(t_interface=Field("temperature", "K"))
+
+    keeps_state: ClassVar[bool] = True
+
+    def f_init(self, start: ms.Start, received: ms.Received) -> _HeatDiffusion.State:
+        """Take the step that the interface asks for."""
+        self._refuse_held_interface()
+        # time is counted in steps, whoever of the pair is called first
+        kept = start.kept is not None
+        state = start.kept if kept else self._begun(0.0, received.kappa_in)
+        self._refuse_other_window(start, state)
+        return self._stepped(state, float(received.interface_in.q_interface))
+
+    def clock(self, state: _HeatDiffusion.State) -> Clock:
+        """End the pass with the step."""
+        return Clock(state.step * self.dt)
+
+    def o_f(self, state: _HeatDiffusion.State) -> ms.Messages:
+        """Give the temperature of the face, and the field behind it."""
+        from manyscale_plugins.heat_diffusion import kernel
+
+        first, k = float(state.T[..., 0].mean()), float(state.k[..., 0].mean())
+        face = kernel.face_temperature(first, k, self.lz / self.nz, state.flux)
+        return {"interface_out": {"t_interface": face}, "field_out": self._field(state)}
+
+    @classmethod
+    def example(cls) -> "testing.Example":
+        """Return a bar that is called one step a second."""
+        from manyscale import testing
+
+        sizes = {"nz": 4, "dt": 1.0, "bc_z": "fixed_right"}
+        return testing.Example(sizes, {"kappa_in": _TABLE})
+
     def _refuse_held_interface(self) -> None:
         if self.bc_z not in ("no_flux", "fixed_right"):
             raise ms.Refused(
-                f"heat_diffusion.bc_z is {self.bc_z}, but interface_in brings the flux at z = 0,"
+                f"{self.name}.bc_z is {self.bc_z}, but interface_in brings the flux at z = 0,"
                 " which must be free: choose fixed_right or no_flux"
             )
 
-    def _refuse_other_window(self, start: ms.Start, state: State) -> None:
+    def _refuse_other_window(self, start: ms.Start, state: _HeatDiffusion.State) -> None:
         """Refuse a call that does not begin, or end, where this step does."""
         now = state.start + state.step * self.dt
         off = min(abs(start.time - now), abs(start.time - (now + self.dt)))
         if off > 1e-6 * self.dt:
             raise ms.Refused(
-                f"heat_diffusion takes its step from t = {now:g} s to {now + self.dt:g} s, but was"
+                f"{self.name} takes its step from t = {now:g} s to {now + self.dt:g} s, but was"
                 f" asked at t = {start.time:g} s: give dt the same value here and where the"
                 " windows are"
             )
@@ -362,4 +387,4 @@ class InterfaceTemperature(ms.ScaleModel):
 @ms.hookimpl
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer the models."""
-    return [HeatDiffusion, InterfaceTemperature]
+    return [HeatDiffusion, HeatDiffusionInterface, InterfaceTemperature]

@@ -11,6 +11,7 @@ from manyscale import Array, Clock, Field, Ge, Gt, Le
 if TYPE_CHECKING:
     from manyscale import testing
     from manyscale_plugins.phonon_bte.acceleration import Options
+    from manyscale_plugins.phonon_bte.share import Share
     from manyscale_plugins.phonon_rectangle.kernel import Solved
     from manyscale_plugins.phonon_rectangle.rectangle import Rectangle
 
@@ -149,6 +150,11 @@ class _Rectangle(ms.ScaleModel):
             " of wall_left, wall_right, wall_bottom, wall_top to interface"
         )
 
+    def _share(self) -> "Share":
+        from manyscale_plugins.phonon_bte import share
+
+        return share.among(self.ranks)
+
     def _options(self) -> "Options":
         from manyscale_plugins.phonon_bte.acceleration import Options
 
@@ -230,11 +236,10 @@ class PhononRectangle(_Rectangle):
 
     def f_init(self, start: ms.Start, received: ms.Received) -> State:
         """Solve the rectangle for the modes and the interface that came."""
-        from manyscale_plugins.phonon_bte import share
         from manyscale_plugins.phonon_rectangle import kernel
 
         rectangle = self._rectangle(received.modes_in, received.interface_in)
-        found = kernel.solve(rectangle, self._options(), share.among(self.ranks))
+        found = kernel.solve(rectangle, self._options(), self._share())
         told = self._told(rectangle, found, float(received.modes_in.t_ref))
         return self.State(time=start.time, **told)
 
@@ -260,14 +265,12 @@ class PhononRectangle(_Rectangle):
 class PhononRectangleTransient(_Rectangle):
     """tau_m de_m/dt + Lambda_m mu.grad(e_m) + e_m = C_m (T_L - T_ref), heated, in steps of dt.
 
-    Implicit Euler, first order in dt, otherwise as `phonon_rectangle`. With `interface_in` each
-    call is one step; alone it runs to `t_end`. The distribution is kept from step to step.
+    Implicit Euler, first order in dt, otherwise as `phonon_rectangle`. Each call is some steps,
+    from where the call before ended; the distribution is kept.
     """
 
-    shown_out = ms.O_I(temperature=Field("temperature", "K", "y=ny x=nx"))
-
-    dt: Annotated[float, "s", "step, as long as a window of the iteration", Gt(0)] = 1e-9
-    t_end: Annotated[float, "s", "time simulated alone, whole steps", Gt(0)] = 1e-8
+    dt: Annotated[float, "s", "step", Gt(0)] = 1e-9
+    steps: Annotated[int, "1", "steps of a call, in all as long as a window", Ge(1)] = 1
     t_initial: Annotated[float, "K", "temperature at the start", Gt(0)] = 300.0
     heated_for: Annotated[float, "s", "the source is on from 0 to this time", Ge(0)] = 1e9
 
@@ -276,11 +279,9 @@ class PhononRectangleTransient(_Rectangle):
     class State(ms.State):
         """The distribution of this rank, and what the last step told."""
 
-        start: float  # s
         step: int
-        called: bool  # one step per call, for an interface
-        t_ref: float  # K
         distribution: Array  # (beam, 4, y, x, lane) K above t_ref, of this rank
+        t_ref: float  # K
         T: Array  # (ny, nx) K
         flux_x: Array  # (ny, nx + 1) W/m2
         flux_y: Array  # (ny + 1, nx) W/m2
@@ -289,32 +290,20 @@ class PhononRectangleTransient(_Rectangle):
         leaving: float  # W/m, through all sides at its end
         residual: float
         sweeps: int
-        heat_capacity: Array  # (mode,) J/(m3 K), of the modes at the start
-        velocity: Array  # (mode,) m/s
-        lifetime: Array  # (mode,) s
 
     def f_init(self, start: ms.Start, received: ms.Received) -> State:
-        """Begin at rest, or take the step that the interface asks for."""
-        interface = received.interface_in
-        kept = interface is not None and start.kept is not None
-        state: PhononRectangleTransient.State = start.kept if kept else self._begun(start, received)
-        if interface is None:
-            return state
+        """Take the steps of a call, from rest or from where the last call ended."""
+        came, interface = received.modes_in, received.interface_in
+        kept = start.kept is not None
+        state: PhononRectangleTransient.State = start.kept if kept else self._begun(came, interface)
         self._refuse_other_window(start, state)
-        return self._stepped(state, received.modes_in, interface)
+        for _ in range(self.steps):
+            state = self._stepped(state, came, interface)
+        return state
 
     def clock(self, state: State) -> Clock:
-        """Count whole steps; a call is over with its step."""
-        steps = state.step if state.called else round(self.t_end / self.dt)
-        return Clock.steps(state.step, steps, self.dt, state.start)
-
-    def o_i(self, state: State) -> ms.Messages:
-        """Show the temperatures."""
-        return {"shown_out": {"temperature": state.T}}
-
-    def s(self, state: State, received: ms.Received) -> State:
-        """Take a step."""
-        return self._stepped(state, state, None)
+        """End the pass with its last step."""
+        return Clock(state.step * self.dt)
 
     def o_f(self, state: State) -> ms.Messages:
         """Give temperatures, fluxes and the account of the heat."""
@@ -325,52 +314,41 @@ class PhononRectangleTransient(_Rectangle):
         """Return a heated square that is called one step a second."""
         from manyscale import testing
 
-        sizes: dict[str, Any] = {"nx": 6, "ny": 5, "n_polar": 2, "n_azimuth": 4, "dt": 1.0}
+        sizes: dict[str, Any] = {"nx": 6, "ny": 5, "n_polar": 2, "n_azimuth": 4}
         sizes |= {"wall_left": "diffuse", "wall_bottom": "interface", "source": 1e15}
         messages = {"modes_in": _message(), "interface_in": {"t_interface": 301.0}}
-        return testing.Example({**sizes, "t_end": 3.0, "heated_for": 1.5}, messages)
+        return testing.Example({**sizes, "dt": 0.5, "steps": 2, "heated_for": 1.25}, messages)
 
-    def _begun(self, start: ms.Start, received: ms.Received) -> State:
+    def _begun(self, came: ms.Contact, interface: ms.Contact | None) -> State:
         """Return the State of rest at t_initial."""
-        from manyscale_plugins.mass_diffusion.kernel import whole_steps
-        from manyscale_plugins.phonon_bte import share
         from manyscale_plugins.phonon_rectangle import kernel
 
-        came, called = received.modes_in, received.interface_in is not None
-        whole_steps(self.dt, self.dt if called else self.t_end)
-        rectangle = self._rectangle(came, received.interface_in)
+        rectangle = self._rectangle(came, interface)
         above = self.t_initial - float(came.t_ref)
-        phi = kernel.at_rest(rectangle, self.dt, above, share.among(self.ranks))
-        energy = rectangle.modes.capacity * above * self.lx * self.ly
+        phi = np.full(kernel.distribution_shape(rectangle, self._share()), above)
         return self.State(
-            # behind an interface time is counted in steps, whoever of the pair is called first
-            start=0.0 if called else start.time,
             step=0,
-            called=called,
-            t_ref=float(came.t_ref),
             distribution=phi,
+            t_ref=float(came.t_ref),
             T=np.full((self.ny, self.nx), self.t_initial),
             flux_x=np.zeros((self.ny, self.nx + 1)),
             flux_y=np.zeros((self.ny + 1, self.nx)),
-            energy=energy,
+            energy=rectangle.modes.capacity * above * self.lx * self.ly,
             heating=0.0,
             leaving=0.0,
             residual=0.0,
             sweeps=0,
-            heat_capacity=np.array(came.heat_capacity),
-            velocity=np.array(came.velocity),
-            lifetime=np.array(came.lifetime),
         )
 
-    def _stepped(self, state: State, modes: Any, interface: ms.Contact | None) -> State:
+    def _stepped(self, state: State, came: ms.Contact, interface: ms.Contact | None) -> State:
         """Return the State one step on."""
-        from manyscale_plugins.phonon_bte import share
         from manyscale_plugins.phonon_rectangle import balance, kernel
 
-        rectangle = self._rectangle(modes, interface, self._heated(state.step))
+        rectangle = self._rectangle(came, interface, self._heated(state.step))
+        self._refuse_other_modes(rectangle, state, float(came.t_ref))
         # a copy: kernels compile once more for arrays that are read-only
         past = balance.Past(self.dt, state.distribution.copy(), state.T - state.t_ref)
-        found = kernel.solve(rectangle, self._options(), share.among(self.ranks), past)
+        found = kernel.solve(rectangle, self._options(), self._share(), past)
         told = self._told(rectangle, found, state.t_ref)
         return state.but(step=state.step + 1, distribution=found.distribution, **told)
 
@@ -379,13 +357,24 @@ class PhononRectangleTransient(_Rectangle):
         return float(min(max(self.heated_for / self.dt - step, 0.0), 1.0))
 
     def _refuse_other_window(self, start: ms.Start, state: State) -> None:
-        """Refuse a call that does not begin, or end, where this step does."""
-        now = state.start + state.step * self.dt
-        if min(abs(start.time - now), abs(start.time - (now + self.dt))) > 1e-6 * self.dt:
+        """Refuse a call that does not begin, or end, where these steps do."""
+        now, window = state.step * self.dt, self.steps * self.dt
+        if min(abs(start.time - now), abs(start.time - (now + window))) > 1e-6 * window:
             raise ms.Refused(
-                f"{self.name} takes its step from t = {now:g} s to {now + self.dt:g} s, but was"
-                f" asked at t = {start.time:g} s: give dt the same value here and where the"
-                " windows are"
+                f"{self.name} goes from t = {now:g} s to {now + window:g} s, but was asked at t ="
+                f" {start.time:g} s: let steps times dt be as long as the windows"
+            )
+
+    def _refuse_other_modes(self, rectangle: "Rectangle", state: State, t_ref: float) -> None:
+        """Refuse modes that are not those the distribution was made of."""
+        from manyscale_plugins.phonon_rectangle import kernel
+
+        shape = kernel.distribution_shape(rectangle, self._share())
+        if shape != state.distribution.shape or t_ref != state.t_ref:
+            raise ms.Refused(
+                f"{self.name}.modes_in changed after {state.step} steps, to others or to t_ref ="
+                f" {t_ref:g} K from {state.t_ref:g} K, expected the same modes for the whole run:"
+                " send them once, with the filter repeat"
             )
 
 

@@ -69,12 +69,13 @@ def _solved(rectangle: Rectangle, options: Options, share: Share, past: Past | N
     return Solved(theta, found[0], found[1], found[2], problem.distribution, residual, sweeps)
 
 
-def at_rest(rectangle: Rectangle, dt: float, temperature: float, share: Share = ALONE) -> Floats:
-    """Return the distribution of equilibrium at a temperature [K above the reference]."""
+def distribution_shape(rectangle: Rectangle, share: Share = ALONE) -> tuple[int, ...]:
+    """Return the shape of the distribution that this process keeps between steps."""
     if sides.turned(rectangle.walls, rectangle.heating.shape):
         rectangle = rectangle.transposed()
-    own = beams(rectangle, dt, share.part)
-    return np.full((len(own.mode), 4, *rectangle.heating.shape, own.lanes.shape[2]), temperature)
+    own = beams(rectangle, None, share.part)
+    ny, nx = rectangle.heating.shape
+    return (len(own.mode), 4, ny, nx, own.lanes.shape[2])
 
 
 def heating(
