@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -78,9 +79,14 @@ def wave_numbers(count: int, q_max: float, rule: str) -> tuple[Floats, Floats]:
     """
     if rule == "midpoint":
         return (np.arange(count) + 0.5) * q_max / count, np.full(count, q_max / count)
+    root, w = _gauss(count)
+    return q_max * root**2, 2.0 * q_max * root * w
+
+
+@lru_cache(maxsize=8)
+def _gauss(count: int) -> tuple[Floats, Floats]:
     x, w = np.polynomial.legendre.leggauss(count)
-    root = 0.5 * (x + 1.0)
-    return q_max * root**2, q_max * root * w
+    return 0.5 * (x + 1.0), 0.5 * w
 
 
 def einstein(x: Floats) -> Floats:
