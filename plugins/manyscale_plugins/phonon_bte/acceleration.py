@@ -109,6 +109,11 @@ class _Counted:
         self._count()
         found = self._balance(unknown, True)
         self.worst = found.imbalance
+        if not np.isfinite(self.worst):
+            raise ValueError(
+                f"the balance of the phonons is {self.worst} after {self.sweeps} sweeps: see modes"
+                " and walls for values that are far too large or too small"
+            )
         return found
 
     def homogeneous(self, unknown: Floats) -> Floats:
@@ -144,7 +149,7 @@ def solve(
     """
     counted = _Counted(balance, options)
     found = counted.of(x)
-    while found.imbalance > options.tol:
+    while not found.imbalance <= options.tol:  # nan is no balance
         x = x + _step(counted, corrected, found, options)
         found = counted.of(x)
     return x, found.imbalance, counted.sweeps

@@ -65,12 +65,13 @@ def beams(rectangle: Rectangle, dt: float | None, part: Callable[[int], slice]) 
     return Beams(mode, remaining, found, starts, 4 * count * weight.shape[1])
 
 
-def _grouped(*parts: Floats) -> list[Floats]:
-    """Return directions in groups (group, lane), padded with ones that weigh nothing."""
-    width = min(LANES, parts[0].size)
-    groups = -(-parts[0].size // width)
-    padded = [np.concatenate([one, np.zeros(groups * width - one.size)]) for one in parts]
-    return [one.reshape(groups, width) for one in padded]
+def _grouped(mu_x: Floats, mu_y: Floats, weight: Floats) -> list[Floats]:
+    """Return directions in groups (group, lane), padded with copies that weigh nothing."""
+    width = min(LANES, weight.size)
+    groups = -(-weight.size // width)
+    more = groups * width - weight.size
+    parts = (np.pad(mu_x, (0, more), "edge"), np.pad(mu_y, (0, more), "edge"))
+    return [one.reshape(groups, width) for one in (*parts, np.pad(weight, (0, more)))]
 
 
 def emitted_share(modes: Spectrum, dt: float | None) -> Floats:

@@ -146,7 +146,7 @@ def _beam(
 ) -> None:
     """Carry a beam up and down; first away from a wall that is no mirror."""
     nx, lanes = theta.shape[1], beam.shape[1]
-    rows = np.empty((2, nx, lanes))
+    rows = np.zeros((2, nx, lanes))  # between two mirrors nothing enters them
     phi, ends = np.empty(lanes), np.empty((2, lanes))
     first = 1 if kinds[SOUTH] == GIVEN else -1
     for turn in range(2):
