@@ -15,7 +15,6 @@ from manyscale_plugins.phonon_modes import PhononModes
 from manyscale_plugins.phonon_rectangle import (
     PhononRectangle,
     PhononRectangleTransient,
-    balance,
     kernel,
 )
 from manyscale_plugins.phonon_rectangle.rectangle import Rectangle
@@ -178,11 +177,11 @@ def grating(modes, kappa, dt, steps, directions):
 
 def stepped(model, modes, steps, dt, start):
     """Advance a rectangle from a temperature (y, x), with the distribution of equilibrium."""
-    shape = kernel.distribution_shape(model)
-    phi, theta, found = np.zeros(shape) + start[None, None, :, :, None], start, []
+    past, found = kernel.at_rest(model, dt, 0.0), []
+    past = past._replace(distribution=past.distribution + start[None, None, :, :, None])
     for _ in range(steps):
-        last = kernel.solve(model, OPTIONS, past=balance.Past(dt, phi, theta))
-        phi, theta = last.distribution, last.theta
+        last = kernel.solve(model, OPTIONS, past=past)
+        past = past._replace(distribution=last.distribution, unknown=last.unknown)
         found.append(last)
     return found
 

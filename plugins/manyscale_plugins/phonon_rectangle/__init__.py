@@ -281,6 +281,7 @@ class PhononRectangleTransient(_Rectangle):
 
         step: int
         distribution: Array  # (beam, 4, y, x, lane) K above t_ref, of this rank
+        unknown: Array  # (n,) K above t_ref, of cells and walls
         t_ref: float  # K
         T: Array  # (ny, nx) K
         flux_x: Array  # (ny, nx + 1) W/m2
@@ -325,10 +326,11 @@ class PhononRectangleTransient(_Rectangle):
 
         rectangle = self._rectangle(came, interface)
         above = self.t_initial - float(came.t_ref)
-        phi = np.full(kernel.distribution_shape(rectangle, self._share()), above)
+        rest = kernel.at_rest(rectangle, self.dt, above, self._share())
         return self.State(
             step=0,
-            distribution=phi,
+            distribution=rest.distribution,
+            unknown=rest.unknown,
             t_ref=float(came.t_ref),
             T=np.full((self.ny, self.nx), self.t_initial),
             flux_x=np.zeros((self.ny, self.nx + 1)),
@@ -347,10 +349,11 @@ class PhononRectangleTransient(_Rectangle):
         rectangle = self._rectangle(came, interface, self._heated(state.step))
         self._refuse_other_modes(rectangle, state, float(came.t_ref))
         # a copy: kernels compile once more for arrays that are read-only
-        past = balance.Past(self.dt, state.distribution.copy(), state.T - state.t_ref)
+        past = balance.Past(self.dt, state.distribution.copy(), state.unknown)
         found = kernel.solve(rectangle, self._options(), self._share(), past)
         told = self._told(rectangle, found, state.t_ref)
-        return state.but(step=state.step + 1, distribution=found.distribution, **told)
+        kept = {"distribution": found.distribution, "unknown": found.unknown}
+        return state.but(step=state.step + 1, **kept, **told)
 
     def _heated(self, step: int) -> float:
         """Return the part of a step in which the source is on."""
@@ -369,7 +372,7 @@ class PhononRectangleTransient(_Rectangle):
         """Refuse modes that are not those the distribution was made of."""
         from manyscale_plugins.phonon_rectangle import kernel
 
-        shape = kernel.distribution_shape(rectangle, self._share())
+        shape, _ = kernel.shapes(rectangle, self._share())
         if shape != state.distribution.shape or t_ref != state.t_ref:
             raise ms.Refused(
                 f"{self.name}.modes_in changed after {state.step} steps, to others or to t_ref ="

@@ -31,7 +31,7 @@ class Past(NamedTuple):
 
     dt: float  # s, length of the step
     distribution: Floats  # (own beam, 4, y, x, lane) K
-    theta: Floats  # (y, x) K, first guess
+    unknown: Floats  # (n,) K, first guess: what the step before found
 
 
 class Problem:
@@ -56,16 +56,9 @@ class Problem:
 
     def first_guess(self) -> Floats:
         """Return the unknowns to begin with."""
-        theta = np.zeros(self.cells) if self.past is None else self.past.theta
-        parts = {}
-        for wall, declared in enumerate(self.rectangle.walls):
-            side = self.unknowns.side(wall)
-            if declared.kind == "diffuse":
-                mean = np.full((self.unknowns.modes, side), theta.mean())
-                parts[wall] = np.zeros_like(mean) if self.past is None else mean
-            elif declared.kind == "interface":
-                parts[wall] = np.zeros(side)
-        return self.unknowns.joined(theta, parts)
+        if self.past is None:
+            return np.zeros(self.unknowns.size)
+        return self.past.unknown
 
     def balance(self, x: Floats, driven: bool) -> Balance:
         """Return what cells and walls miss; keep what a driven sweep told."""
@@ -145,7 +138,7 @@ class Problem:
 
     def _brightest(self) -> float:
         heat = [abs(wall.temperature) for wall in self.rectangle.walls]
-        past = 0.0 if self.past is None else float(np.abs(self.past.theta).max())
+        past = 0.0 if self.past is None else float(np.abs(self.past.unknown).max())
         return max(*heat, abs(self.rectangle.jump), past)
 
     def _imbalance(self, missing: Floats, gaps: Parts) -> float:

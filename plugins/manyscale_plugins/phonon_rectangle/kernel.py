@@ -31,6 +31,7 @@ class Solved(NamedTuple):
     flux_y: Floats  # (y + 1, x) W/m2
     energy: Floats  # (y, x) J/m3 above the reference; of a step in time
     distribution: Floats  # (own beam, 4, ..., lane) K of a step in time, for the next one
+    unknown: Floats  # (n,) K, for the next step too
     residual: float
     sweeps: int
 
@@ -47,8 +48,6 @@ def solve(
         sides.refuse_no_way_out(rectangle.walls, bool(rectangle.heating.any()))
     if not turned:
         return _solved(rectangle, options, share, past)
-    if past is not None:
-        past = past._replace(theta=past.theta.T)
     found = _solved(rectangle.transposed(), options, share, past)
     return found._replace(
         theta=found.theta.T,
@@ -65,17 +64,24 @@ def _solved(rectangle: Rectangle, options: Options, share: Share, past: Past | N
     )
     theta, _ = problem.unknowns.split(x)
     told = problem.told
-    found = [share.total(one) for one in told[1:]]
-    return Solved(theta, found[0], found[1], found[2], problem.distribution, residual, sweeps)
+    net_x, net_y, energy = (share.total(one) for one in told[1:])
+    return Solved(theta, net_x, net_y, energy, problem.distribution, x, residual, sweeps)
 
 
-def distribution_shape(rectangle: Rectangle, share: Share = ALONE) -> tuple[int, ...]:
-    """Return the shape of the distribution that this process keeps between steps."""
+def shapes(rectangle: Rectangle, share: Share = ALONE) -> tuple[tuple[int, ...], int]:
+    """Return the shape of the distribution that this process keeps, and how much is unknown."""
     if sides.turned(rectangle.walls, rectangle.heating.shape):
         rectangle = rectangle.transposed()
     own = beams(rectangle, None, share.part)
     ny, nx = rectangle.heating.shape
-    return (len(own.mode), 4, ny, nx, own.lanes.shape[2])
+    unknowns = sides.Unknowns((ny, nx), rectangle.modes.velocity.size, rectangle.walls)
+    return (len(own.mode), 4, ny, nx, own.lanes.shape[2]), unknowns.size
+
+
+def at_rest(rectangle: Rectangle, dt: float, temperature: float, share: Share = ALONE) -> Past:
+    """Return the past of a crystal in equilibrium at a temperature [K above the reference]."""
+    shape, unknown = shapes(rectangle, share)
+    return Past(dt, np.full(shape, temperature), np.full(unknown, temperature))
 
 
 def heating(
