@@ -154,12 +154,11 @@ class Problem:
         return lost / exchanged if exchanged else 0.0
 
     def _exchanged(self) -> float:
-        """Return heat put in, or through the sides, whichever is more [W/m]."""
+        """Return heat put in, or through the line it crosses most, whichever is more [W/m]."""
         dx, dy = self.rectangle.cell
-        net_x, net_y = (self.share.total(one) for one in self.told[1:3])
-        through = dy * (np.abs(net_x[:, 0]).sum() + np.abs(net_x[:, -1]).sum())
-        through += dx * (np.abs(net_y[0]).sum() + np.abs(net_y[-1]).sum())
-        return max(float(through), float(np.abs(self.rectangle.heating).sum()) * dx * dy)
+        net_x, net_y = (np.abs(self.share.total(one)) for one in self.told[1:3])
+        through = dy * float(net_x.sum(axis=0).max()), dx * float(net_y.sum(axis=1).max())
+        return max(*through, float(np.abs(self.rectangle.heating).sum()) * dx * dy)
 
     def _correction(self, dt: float | None) -> Callable[[Floats], Floats]:
         ny, nx = self.cells
