@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import manyscale as ms
-from manyscale_plugins.phonon_bte import PhononBte, in_plane, kernel, sweep
+from manyscale_plugins.phonon_bte import PhononBte, exact, in_plane, kernel, sweep
 from manyscale_plugins.phonon_bte.acceleration import Options
 from manyscale_plugins.phonon_bte.share import Share
 from manyscale_plugins.phonon_bte.spectrum import gray, spectrum
@@ -75,20 +75,40 @@ def test_all_solvers_agree(solver):
     assert slow.sweeps > quick.sweeps
 
 
+@pytest.mark.parametrize(("tau", "known"), SLAB.items())
+def test_the_integral_equation_gives_the_table_too(tau, known):
+    theta, _ = exact.integral_equation(one_mode(tau), 1.0, 200, (1.0, 0.0))
+    assert theta + theta[::-1] == pytest.approx(1.0, abs=1e-12)
+    flux = exact.extrapolated_flux(one_mode(tau), 1.0, 200, (1.0, 0.0))
+    assert 4.0 * flux == pytest.approx(known, abs=1e-5)
+
+
+@pytest.mark.parametrize("table", ["", "silicon_pbesol"])
+@pytest.mark.parametrize(("length", "within"), [(1e-8, 1e-6), (1e-7, 1e-6), (1e-6, 1e-4)])
+def test_silicon_films_solve_the_integral_equation(table, length, within):
+    modes = spectrum(*silicon(table_file=table))
+    flux = exact.extrapolated_flux(modes, length, 600, (0.5, -0.5))
+    _, _, found = solved(modes, length, ncell=800, walls=(0.5, -0.5), n_mu=32)
+    assert found.flux.mean() == pytest.approx(flux, rel=within)
+    if length < 1e-6:
+        theta, _ = exact.integral_equation(modes, length, 800, (0.5, -0.5))
+        np.testing.assert_allclose(found.theta[5:-5], theta[5:-5], atol=1e-4)
+
+
 def order(errors):
     return [math.log2(a / b) for a, b in pairwise(errors)]
 
 
 def test_second_order_in_cells_for_one_mode_and_for_silicon():
     for modes, length in ((one_mode(2.0), 1.0), (spectrum(*silicon()), 1e-7)):
-        exact = solved(modes, length, ncell=3200)[2].flux[0]
-        errors = [abs(solved(modes, length, ncell=n)[2].flux[0] - exact) for n in (50, 100, 200)]
+        finest = solved(modes, length, ncell=3200)[2].flux[0]
+        errors = [abs(solved(modes, length, ncell=n)[2].flux[0] - finest) for n in (50, 100, 200)]
         assert order(errors) == pytest.approx([2.0, 2.0], abs=0.2)
 
 
 def test_double_gauss_converges_far_faster_than_second_order_in_directions():
-    exact = solved(one_mode(1.0), n_mu=64)[2].flux[0]
-    errors = [abs(solved(one_mode(1.0), n_mu=n)[2].flux[0] - exact) for n in (2, 4, 8)]
+    finest = solved(one_mode(1.0), n_mu=64)[2].flux[0]
+    errors = [abs(solved(one_mode(1.0), n_mu=n)[2].flux[0] - finest) for n in (2, 4, 8)]
     assert min(order(errors)) > 3.0
 
 
@@ -107,16 +127,16 @@ def test_a_thick_film_of_first_principles_silicon_conducts_as_its_file_says(temp
 def test_a_thin_film_conducts_ballistically(table):
     modes = silicon(table_file=table)
     _, _, found = solved(spectrum(*modes), 1e-9, walls=(0.5, -0.5))
-    ballistic = float((modes.heat_capacity * np.abs(modes.velocity)).sum()) * 1e-9 / 4.0
     # 1 % where the film is thin against all mean free paths that matter: L -> 0
     thinner = solved(spectrum(*modes), 1e-11, walls=(0.5, -0.5))[2]
-    assert thinner.flux.mean() * 1e-11 == pytest.approx(ballistic / 100.0, rel=0.01)
-    assert found.flux.mean() * 1e-9 < ballistic
+    limit = exact.ballistic(spectrum(*modes), 1e-11)
+    assert thinner.flux.mean() * 1e-11 == pytest.approx(limit, rel=0.01)
+    assert found.flux.mean() * 1e-9 < exact.ballistic(spectrum(*modes), 1e-9)
 
 
 @pytest.mark.parametrize(("delta", "known"), FUCHS.items())
 def test_heat_along_a_film_with_rough_faces(delta, known):
-    assert in_plane.fuchs_sondheimer(delta) == pytest.approx(known, abs=1e-5)
+    assert exact.fuchs_sondheimer(delta) == pytest.approx(known, abs=1e-5)
     found = 3.0 * in_plane.conductivity(one_mode(), delta, 16, 0.0)
     assert found == pytest.approx(known, abs=1e-3)
     z = (np.arange(2000) + 0.5) * delta / 2000.0
@@ -134,7 +154,7 @@ def test_mirrors_leave_the_bulk_and_rougher_faces_conduct_less():
 def test_films_of_grazing_phonons_follow_fuchs_down_to_a_ten_thousandth():
     for delta in (1e-4, 1e-3, 1e-2):
         found = 3.0 * in_plane.conductivity(one_mode(), delta, 16, 0.0)
-        assert found == pytest.approx(in_plane.fuchs_sondheimer(delta), rel=2e-3)
+        assert found == pytest.approx(exact.fuchs_sondheimer(delta), rel=2e-3)
 
 
 # --- on ranks

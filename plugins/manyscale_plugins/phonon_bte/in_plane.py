@@ -45,13 +45,3 @@ def _directions(
     whole = np.multiply.outer(modes.current * modes.free_path, along)
     mirrored = specularity * np.exp(-thickness / path)
     return path, whole, whole * (1.0 - specularity) / (1.0 - mirrored)
-
-
-def fuchs_sondheimer(delta: float) -> float:
-    """Return k/k_bulk of one mode between diffuse faces, delta = thickness/Lambda.
-
-    1 - 3/(2 delta) (1/4 - E3(delta) + E5(delta)).
-    """
-    from scipy.special import expn
-
-    return 1.0 - 1.5 / delta * (0.25 - float(expn(3, delta)) + float(expn(5, delta)))
