@@ -114,7 +114,7 @@ def test_short_mean_free_paths_bring_back_the_law_of_fourier():
         # the pattern by 1 %, and no mean over x
         np.testing.assert_allclose(seen, T, atol=0.06 * T.max())
         np.testing.assert_allclose(seen[1:], T[1:], atol=0.03 * T.max())
-        np.testing.assert_allclose(seen[2:].mean(axis=1), T[2:].mean(axis=1), atol=2e-3 * T.max())
+        np.testing.assert_allclose(seen[2:].mean(axis=1), T[2:].mean(axis=1), atol=5e-3 * T.max())
 
 
 def test_phonons_make_the_spot_hotter_than_fourier_would():
