@@ -62,6 +62,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/uq.py
 	$(BIN)/python benchmarks/mpi_waiting.py
 	$(BIN)/python benchmarks/mpi_scaling.py
+	$(BIN)/python benchmarks/phonon_bte.py
 
 nightly: .venv/.solid
 	$(BIN)/python -m pytest

@@ -17,6 +17,18 @@ from toys import mutants
 SPECS = {p.parent.name: p.parent for p in Path("coupling_specs").resolve().glob("*/model.ymmsl")}
 SMALL = {
     "heat_slabs": {"interface.windows": 3, "steel.cells": 20, "rubber.cells": 20},
+    "phonon_film": {
+        "films.thicknesses": [1e-7, 1e-6], "films.temperatures": [100.0, 300.0],
+        "films.table_thickness": 1e-6, "bte.ncell": 20, "bte.n_mu": 4, "modes.n_modes": 16,
+        "fourier.nz": 20, "fourier.t_end": 2.0e-3,
+    },
+    "phonon_film_first_principles": {
+        "films.thicknesses": [1e-7, 1e-6], "bte.ncell": 20, "bte.n_mu": 4,
+    },
+    "phonon_hotspot": {
+        "interface.windows": 2, "hotspot.nx": 8, "hotspot.ny": 8, "hotspot.n_polar": 2,
+        "modes.n_modes": 8, "substrate.nz": 100, "substrate.lz": 1.0e-5,
+    },
     "elastic_tube": {"nodes": 21, "relaxation.windows": 2},
     "total_variance": {"n_outer": 6, "n_inner": 3},
     "pipe_diffusion": {

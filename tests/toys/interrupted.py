@@ -15,6 +15,18 @@ TIME_LIMIT = 120.0
 
 
 def resumed(spec, folder, every, after=3, clock="simulation_time"):
+def as_one_file(files, path, settings):
+    """Write the files of a spec, with some settings changed, as one file."""
+    whole = {}
+    for file in files:
+        for key, value in yaml.safe_load(file.read_text()).items():
+            whole[key] = whole.get(key, {}) | value if isinstance(value, dict) else value
+    whole["settings"] |= settings
+    path.write_text(yaml.safe_dump(whole, sort_keys=False))
+    return path
+
+
+def resumed(spec, folder, every, after=3):
     """Run `spec` with snapshots, kill it after so many, resume; return the finished run."""
     rules = {"at_end": True, clock: [{"every": every}]}
     extra = folder / "checkpoints.ymmsl"
