@@ -98,13 +98,16 @@ class SurfaceEnergyBalance(ms.ScaleModel):
 
     def f_init(self, start: ms.Start, received: ms.Received) -> State:
         """Solve every pixel under the weather that came, or that of the settings."""
-        from manyscale_plugins.surface_energy_balance import kernel
+        from manyscale_plugins.surface_energy_balance import air, kernel
 
         fine = received.fine_in
         given = fine.albedo, fine.ndvi, fine.emissivity, fine.valid
-        refuse_unlikely(*given)
+        weather, row = self._weather(received), self._first_row(len(fine.albedo))
         try:
-            found = kernel.balance(*given, self._weather(received), self._surface, self.newton_tol)
+            for name, value in weather._asdict().items():
+                air.refuse_unlikely(name, value)
+            kernel.refuse_unlikely(*given, row)
+            found = kernel.balance(*given, weather, self._surface, self.newton_tol, first_row=row)
         except ValueError as exc:
             raise ms.Refused(f"surface_energy_balance: {exc}.") from None
         sums = self.ranks.gathered(np.stack([found.sensible, found.latent, found.pixels], axis=1))
@@ -175,22 +178,9 @@ class SurfaceEnergyBalance(ms.ScaleModel):
         air = self if received.air_in is None else received.air_in
         return Weather(air.shortwave, air.longwave, air.air_temperature, air.vapour_pressure)
 
-
-def refuse_unlikely(albedo: Array, ndvi: Array, emissivity: Array, valid: Array) -> None:
-    """Refuse surface data that no surface has, naming the first pixel."""
-    ranges = {"albedo": (albedo, 0.0, 1.0), "ndvi": (ndvi, -1.0, 1.0)}
-    for name, (values, low, high) in {**ranges, "emissivity": (emissivity, 0.0, 1.0)}.items():
-        bad = valid & ~((values >= low) & (values <= high))
-        if name == "emissivity":
-            bad |= valid & (values == 0.0)
-        if bad.any():
-            row, column = (int(i) for i in np.argwhere(bad)[0])
-            inside = f"in ({low:g}, {high:g}]" if name == "emissivity" else f"{low:g}..{high:g}"
-            raise ms.Refused(
-                f"surface_energy_balance.fine_in: {name} is {float(values[row, column]):.6g} in row"
-                f" {row}, column {column}, expected {inside}: look at scale factor, offset and"
-                " nodata of the file it came from."
-            )
+    def _first_row(self, own: int) -> int:
+        """Return the number of this rank's first row in the scene."""
+        return int(self.ranks.block(int(self.ranks.sum(own))).start)
 
 
 def _means(sums: Array) -> tuple[float, float]:

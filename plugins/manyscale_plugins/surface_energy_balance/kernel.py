@@ -20,11 +20,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from manyscale_plugins.surface_energy_balance.air import GAMMA, RHO_CP, SIGMA
+
 Array = NDArray[Any]
 
-SIGMA = 5.670374419e-8  # W/(m2 K4), CODATA 2018
-RHO_CP = 1206.0  # J/(m3 K), air at 1013 hPa and 293 K
-GAMMA = 66.0  # Pa/K, psychrometric constant at 1013 hPa
 COLDEST, HOTTEST = 100.0, 1000.0  # K, between which a root is looked for
 _MOST = 30  # Newton steps before bisection
 _BARE, _SPAN = 0.1, 0.8  # ndvi of bare soil, and from there to full cover
@@ -154,6 +153,7 @@ def balance(
     surface: Surface,
     tol: float = 1e-9,
     threads: int | None = None,
+    first_row: int = 0,
 ) -> Balance:
     """Return the temperatures of a scene and its turbulent heat, row by row.
 
@@ -169,6 +169,8 @@ def balance(
         Of the temperature, K.
     threads
         How many to use, one per core given to this process if None; the bits do not depend on it.
+    first_row
+        Number of the first row in the scene, for messages.
 
     Raises
     ------
@@ -182,18 +184,18 @@ def balance(
         _solve_rows(*given, weather, surface, tol, T[rows], sums[rows])
 
     in_blocks(solve, len(albedo), threads)
-    refuse_unbalanced(T, sums[:, 0])
+    _refuse_unbalanced(T, sums[:, 0], first_row)
     return Balance(T, sums[:, 0], sums[:, 1], sums[:, 2])
 
 
-def refuse_unbalanced(T: Array, sums: Array) -> None:
+def _refuse_unbalanced(T: Array, sums: Array, first_row: int) -> None:
     """Refuse a scene (row, column) with a pixel without balance: NaN in T and in its row's sum."""
     bad = np.flatnonzero(np.isnan(sums))
     if len(bad):
         column = int(np.flatnonzero(np.isnan(T[bad[0]]))[0])
         raise ValueError(
             f"no temperature between {COLDEST:g} K and {HOTTEST:g} K balances the pixel in row"
-            f" {bad[0]}, column {column}: look at shortwave, longwave and the resistances"
+            f" {first_row + bad[0]}, column {column}: look at shortwave, longwave and resistances"
         )
 
 
@@ -215,6 +217,40 @@ def cores() -> int:
     """Return the threads this process may use."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdigit() and int(given) else len(os.sched_getaffinity(0))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _outside(values: Array, valid: Array, low: float, high: float, open_below: bool) -> int:
+    """Return the number of the first valid pixel that is not in low..high, or -1."""
+    width = values.shape[1]
+    for i in range(values.shape[0]):
+        for j in range(width):
+            x = values[i, j]
+            if valid[i, j] and not (low < x <= high if open_below else low <= x <= high):
+                return int(i * width + j)
+    return -1
+
+
+def refuse_unlikely(
+    albedo: Array, ndvi: Array, emissivity: Array, valid: Array, first_row: int = 0
+) -> None:
+    """Refuse surface data (row, column) that no surface has, naming the first pixel.
+
+    `first_row` is the number of the first row in the scene. Raises ValueError.
+    """
+    for name, values, low, open_below, text in (
+        ("albedo", albedo, 0.0, False, "0..1"),
+        ("ndvi", ndvi, -1.0, False, "-1..1"),
+        ("emissivity", emissivity, 0.0, True, "in (0, 1]"),
+    ):
+        pixel: int = _outside(values, valid, low, 1.0, open_below)
+        if pixel >= 0:
+            row, column = divmod(pixel, values.shape[1])
+            raise ValueError(
+                f"fine_in: {name} is {float(values[row, column]):.6g} in row {first_row + row},"
+                f" column {column}, expected {text}: look at scale factor, offset and nodata of"
+                " the file it came from"
+            )
 
 
 def resistances(
