@@ -1,0 +1,117 @@
+"""Layers of NetCDF files, opened with xarray and placed on the map by rioxarray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import rioxarray  # noqa: F401  gives DataArrays their `rio`
+import xarray as xr
+
+from manyscale_plugins.surface_scene.grids import Grid
+from manyscale_plugins.surface_scene.rasters import (
+    Coding,
+    Layer,
+    NetcdfLayer,
+    reference,
+    text_of,
+    times_in_seconds,
+)
+
+_PLAIN = (("lon", "lat"), ("X", "Y"), ("easting", "northing"), ("east", "north"))
+_UNEVEN = 1e-3  # of the spacing
+
+
+def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
+    """Return a layer per variable and pass of a file, and the times of passes in s.
+
+    Raises ValueError in one sentence for what cannot be placed on a map.
+    """
+    try:
+        own = coding.scale == 0.0
+        data = xr.open_dataset(path, engine="netcdf4", decode_coords="all", mask_and_scale=own)
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise ValueError(f"{path} cannot be read as NetCDF: it is damaged or truncated ({exc})"
+                         ) from None  # fmt: skip
+    found: list[Layer] = []
+    times: Sequence[float] = ()
+    for name, array in data.data_vars.items():
+        if array.ndim < 2 or array.dtype.kind not in "fiu":
+            continue
+        placed = _with_axes(array)
+        if placed is None:
+            continue
+        passes, stamps = _passes(placed, path)
+        times = stamps or times
+        grid, flipped = _grid_of(placed, path, coding)
+        for one in passes:
+            label = f"{os.path.basename(path)}, variable {name}"
+            given = Coding(1.0, 0.0, coding.nodata) if own else coding
+            unit = str(array.attrs.get("units", ""))
+            found.append(NetcdfLayer(label, grid, unit, one, flipped, given))
+    if not found:
+        raise ValueError(
+            f"{path} has no variable on a grid; its variables are"
+            f" {', '.join(map(str, data.data_vars)) or 'none'}"
+        )
+    return found, times
+
+
+def _with_axes(array: Any) -> Any:
+    """Return the array with its spatial dimensions known and last, None if it has none."""
+    try:
+        x, y = array.rio.x_dim, array.rio.y_dim
+    except Exception:  # rioxarray has an error of its own for each way of not finding them
+        names = [(x, y) for x, y in _PLAIN if x in array.dims and y in array.dims]
+        if not names:
+            return None
+        x, y = names[0]
+        array = array.rio.set_spatial_dims(x, y)
+    return array.transpose(..., y, x)
+
+
+def _passes(array: Any, path: str) -> tuple[list[Any], list[float]]:
+    """Return the 2-D arrays of an array (time, y, x) or (y, x), and times in s."""
+    others = array.dims[:-2]
+    if not others:
+        return [array], []
+    if len(others) > 1:
+        raise ValueError(
+            f"{path}, variable {array.name}, has the dimensions {', '.join(map(str, array.dims))};"
+            " expected one beside x and y, the passes"
+        )
+    axis = array[others[0]]
+    timed = others[0] in array.coords and axis.dtype.kind == "M"
+    return list(array), times_in_seconds(axis.values) if timed else []
+
+
+def _grid_of(array: Any, path: str, coding: Coding) -> tuple[Grid, tuple[bool, bool]]:
+    x, y = (_centres(array, name, path) for name in (array.rio.x_dim, array.rio.y_dim))
+    crs = array.rio.crs or (reference(coding.crs) if coding.crs else None)
+    if crs is None and str(array.rio.x_dim)[:3].lower() == "lon":
+        crs = reference("EPSG:4326")
+    if crs is None:
+        raise ValueError(
+            f"{path} has no coordinate reference system; set crs to that of the file, such as"
+            " EPSG:32633"
+        )
+    width, height = (abs(c[-1] - c[0]) / (len(c) - 1) for c in (x, y))
+    west, north = min(x[0], x[-1]) - 0.5 * width, max(y[0], y[-1]) + 0.5 * height
+    if crs.is_geographic and west >= 180.0:
+        west -= 360.0
+    grid = Grid(west, north, width, height, array.shape[-2:], text_of(crs))
+    return grid, (bool(y[-1] > y[0]), bool(x[-1] < x[0]))
+
+
+def _centres(array: Any, name: str, path: str) -> Any:
+    centres = np.asarray(array[name].values, dtype=np.float64)
+    if centres.size < 2:
+        raise ValueError(f"{path} has one pixel along {name}, and its size is not known")
+    steps = np.diff(centres)
+    if np.abs(steps - steps.mean()).max() > _UNEVEN * abs(steps.mean()):
+        raise ValueError(
+            f"{path} has pixels of different sizes along {name}; put it on an even grid first"
+        )
+    return centres
