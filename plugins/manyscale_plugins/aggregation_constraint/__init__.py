@@ -206,6 +206,7 @@ class AggregationConstraint(ms.ScaleModel):
         )
         given = model.lst_model, model.valid, model.geotransform, seen
         try:
+            kernel.refuse_unlikely(seen)
             return kernel.constrained(*given, self.rule, self.uncertainty)
         except ValueError as exc:
             raise ms.Refused(f"aggregation_constraint: {exc}.") from None

@@ -25,6 +25,8 @@ Array = NDArray[Any]
 
 _MOST = 40  # rounds
 _AIM = 1e-2  # of the tolerance: rounds go on until so little is left, if they can
+_MANY = 300  # coarse pixels along an axis say how far the constraint of one reaches
+_COLDEST, _HOTTEST = 150.0, 400.0  # K
 _DECAYED = 1e-12  # part of a change that is left beyond the halo
 
 
@@ -205,6 +207,19 @@ def _refuse_unmet(residual: Array, tol: float) -> None:
         )
 
 
+def refuse_unlikely(seen: Observation) -> None:
+    """Raise ValueError for observed temperatures that no ground has, naming the first pixel."""
+    bad = np.argwhere(seen.valid & ~((seen.lst >= _COLDEST) & (seen.lst <= _HOTTEST)))
+    if len(bad):
+        r, c = bad[0]
+        value = float(seen.lst[r, c])
+        raise ValueError(
+            f"coarse_in: lst is {value:.6g} K in row {r}, column {c}, expected"
+            f" {_COLDEST:g}..{_HOTTEST:g} K"
+            + (": is it in degrees Celsius?" if -100.0 <= value <= 100.0 else "")
+        )
+
+
 def axes_of(
     seen: Observation, shape: tuple[int, ...], geotransform: Array, correlation_length: float = 0.0
 ) -> tuple[Axis, Axis]:
@@ -244,20 +259,22 @@ def _decay(band: Array) -> int:
     """Return how far the inverse of a band matrix (n, 2 half + 1) reaches, in coarse pixels."""
     from scipy.linalg import solve_banded
 
-    used = band[:, band.shape[1] // 2] > 0.0
-    count, half = int(used.sum()), band.shape[1] // 2
+    half = band.shape[1] // 2
+    used = np.flatnonzero(band[:, half] > 0.0)
+    middle = max(len(used) - _MANY, 0) // 2
+    kept = band[used[middle : middle + _MANY]]
+    count = len(kept)
     if count == 0 or half == 0:
         return 0
-    kept = band[used]
+    half = min(half, count - 1)
+    centre = band.shape[1] // 2
     diagonals = np.zeros((2 * half + 1, count))
     for d in range(-half, half + 1):
         low, high = max(0, -d), min(count, count - d)
-        diagonals[half - d, low + d : high + d] = kept[low:high, d + half]
-    unit = np.zeros(count)
-    unit[count // 2] = 1.0
-    column = np.abs(solve_banded((half, half), diagonals, unit))
-    away = np.abs(np.arange(count) - count // 2)
-    return int(away[column > _DECAYED * column.max()].max()) + 1
+        diagonals[half - d, low + d : high + d] = kept[low:high, d + centre]
+    inverse = np.abs(solve_banded((half, half), diagonals, np.eye(count)))
+    row, column = np.nonzero(inverse > _DECAYED * inverse.max(axis=0))
+    return int(np.abs(row - column).max()) + 1
 
 
 def _along(seen: Observation, axes: tuple[Axis, Axis]) -> Observation:

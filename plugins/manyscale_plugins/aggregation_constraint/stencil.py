@@ -19,6 +19,7 @@ from manyscale_plugins.surface_energy_balance.kernel import in_blocks
 Array = NDArray[Any]
 
 _STEPS = 5000  # of conjugate gradients
+_SINGULAR = 1e-13  # of the diagonal: smaller eigenvalues are rounding
 _DIGITS = 1e-13  # of the right side, which they leave
 
 
@@ -60,7 +61,10 @@ class Stencil(NamedTuple):
             if np.abs(left).max(initial=0.0) <= _DIGITS * most:
                 break
             image = scale * product(self.values, scale * way)
-            step = size / float((way * image).sum())
+            curvature = float((way * image).sum())
+            if not curvature > _SINGULAR * float((way * way).sum()):
+                break  # the caller sees what is left
+            step = size / curvature
             x += step * way
             left -= step * image
             before, size = size, float((left * left).sum())
