@@ -1,8 +1,8 @@
 """Sharpening by regression: fitted between coarse means, applied to fine pixels, plus what is left.
 
 DisTrad (Kustas 2003): T a parabola in the vegetation index. TsHARP (Agam 2007): T a line in the
-fractional cover 1 - ((n_max - n) / (n_max - n_min))^0.625. What a coarse pixel has beyond the
-regression is added to the fine pixels whose middles lie in it.
+fractional cover 1 - ((n_max - n) / (n_max - n_min))^0.625. What a coarse pixel has beyond the mean
+of the sharpened ones is added to those whose middles lie in it.
 """
 
 from __future__ import annotations
@@ -56,9 +56,18 @@ def sharpened(
     refuse_few(chosen)
     terms = _terms(method, known)
     weights = np.linalg.lstsq(terms(mean[chosen]), seen.lst[chosen], rcond=None)[0]
-    left = np.where(usable, seen.lst - terms(np.where(usable, mean, 0.5)) @ weights, 0.0)
-    found = terms(np.where(valid, ndvi, 0.5)) @ weights + nearest(left, seen, fine)
-    return np.where(valid, found, 0.0)
+    found = np.where(valid, terms(np.where(valid, ndvi, 0.5).astype(np.float64)) @ weights, np.nan)
+    return with_means(found, valid, fine, seen, usable)
+
+
+def with_means(found: Floats, valid: Flags, fine: Grid, seen: Coarse, usable: Flags) -> Floats:
+    """Return fine temperatures (row, column), shifted by what their means in coarse pixels lack.
+
+    A pixel that lies in several is shifted with that of its middle, so a little is left.
+    """
+    mean = coarse_means(found, fine, seen.grid)
+    left = np.where(usable, seen.lst - mean, 0.0)
+    return np.where(valid, found + nearest(left, seen, fine), 0.0)
 
 
 def covered(valid: Flags, fine: Grid, seen: Coarse) -> Flags:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import rioxarray  # noqa: F401  gives DataArrays their `rio`
 import xarray as xr
+from rioxarray.exceptions import MissingSpatialDimensionError
 
 from manyscale_plugins.surface_scene.grids import Grid
 from manyscale_plugins.surface_scene.rasters import (
@@ -40,12 +41,12 @@ def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
     for name, array in data.data_vars.items():
         if array.ndim < 2 or array.dtype.kind not in "fiu":
             continue
-        placed = _with_axes(array)
-        if placed is None:
+        axes = _axes(array)
+        if axes is None:
             continue
-        passes, stamps = _passes(placed, path)
+        passes, stamps = _passes(array.transpose(..., *axes), path)
         times = stamps or times
-        grid, flipped = _grid_of(placed, path, coding)
+        grid, flipped = _grid_of(array, axes, path, coding)
         for one in passes:
             label = f"{os.path.basename(path)}, variable {name}"
             given = Coding(1.0, 0.0, coding.nodata) if own else coding
@@ -59,17 +60,13 @@ def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
     return found, times
 
 
-def _with_axes(array: Any) -> Any:
-    """Return the array with its spatial dimensions known and last, None if it has none."""
+def _axes(array: Any) -> tuple[str, str] | None:
+    """Return the names of the dimensions of rows and columns, None if there are none."""
     try:
-        x, y = array.rio.x_dim, array.rio.y_dim
-    except Exception:  # rioxarray has an error of its own for each way of not finding them
-        names = [(x, y) for x, y in _PLAIN if x in array.dims and y in array.dims]
-        if not names:
-            return None
-        x, y = names[0]
-        array = array.rio.set_spatial_dims(x, y)
-    return array.transpose(..., y, x)
+        return str(array.rio.y_dim), str(array.rio.x_dim)
+    except MissingSpatialDimensionError:
+        known = [(y, x) for x, y in _PLAIN if x in array.dims and y in array.dims]
+        return known[0] if known else None
 
 
 def _passes(array: Any, path: str) -> tuple[list[Any], list[float]]:
@@ -87,10 +84,12 @@ def _passes(array: Any, path: str) -> tuple[list[Any], list[float]]:
     return list(array), times_in_seconds(axis.values) if timed else []
 
 
-def _grid_of(array: Any, path: str, coding: Coding) -> tuple[Grid, tuple[bool, bool]]:
-    x, y = (_centres(array, name, path) for name in (array.rio.x_dim, array.rio.y_dim))
+def _grid_of(
+    array: Any, axes: tuple[str, str], path: str, coding: Coding
+) -> tuple[Grid, tuple[bool, bool]]:
+    y, x = (_centres(array, name, path) for name in axes)
     crs = array.rio.crs or (reference(coding.crs) if coding.crs else None)
-    if crs is None and str(array.rio.x_dim)[:3].lower() == "lon":
+    if crs is None and axes[1].lower().startswith("lon"):
         crs = reference("EPSG:4326")
     if crs is None:
         raise ValueError(
@@ -101,7 +100,7 @@ def _grid_of(array: Any, path: str, coding: Coding) -> tuple[Grid, tuple[bool, b
     west, north = min(x[0], x[-1]) - 0.5 * width, max(y[0], y[-1]) + 0.5 * height
     if crs.is_geographic and west >= 180.0:
         west -= 360.0
-    grid = Grid(west, north, width, height, array.shape[-2:], text_of(crs))
+    grid = Grid(west, north, width, height, (len(y), len(x)), text_of(crs))
     return grid, (bool(y[-1] > y[0]), bool(x[-1] < x[0]))
 
 

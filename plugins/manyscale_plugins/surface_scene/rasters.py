@@ -7,6 +7,7 @@ which know its dimensions and grid mappings.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -16,7 +17,12 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import CRSError, RasterioError, RasterioIOError
+from rasterio.errors import (
+    CRSError,
+    NotGeoreferencedWarning,
+    RasterioError,
+    RasterioIOError,
+)
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as GdalWindow
 
@@ -96,17 +102,15 @@ class GdalLayer:
 
     def warped(self, grid: Grid, how: How) -> Layer:
         """Return the layer on another grid, warped as it is read."""
-        nodata = self.coding.nodata
-        nodata = self.dataset.nodatavals[self.band - 1] if nodata is None else nodata
-        transform = rasterio.Affine.from_gdal(*grid.geotransform)
-        shared = {"crs": CRS.from_user_input(grid.crs), "transform": transform}
-        masked = {"add_alpha": True} if nodata is None else {"src_nodata": nodata, "nodata": nodata}
-        source = {} if self.dataset.crs else {"src_crs": CRS.from_user_input(self.grid.crs)}
+        own = {} if self.dataset.crs else {"src_crs": CRS.from_user_input(self.grid.crs)}
+        if self.coding.nodata is not None:
+            own["src_nodata"] = self.coding.nodata
         rows, columns = grid.shape
         made = WarpedVRT(
-            self.dataset, width=columns, height=rows, resampling=Resampling[how],
+            self.dataset, crs=CRS.from_user_input(grid.crs), width=columns, height=rows,
+            transform=rasterio.Affine.from_gdal(*grid.geotransform), resampling=Resampling[how],
             dtype="float64" if self.dataset.dtypes[self.band - 1] == "float64" else "float32",
-            **shared, **masked, **source,
+            nodata=np.nan, **own,
         )  # fmt: skip
         return replace(self, grid=grid, dataset=made, flipped=(False, False))
 
@@ -216,7 +220,9 @@ def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
 
         return netcdf.layers_of(path, coding)
     try:
-        dataset = rasterio.open(path, num_threads=2) if _is_tiff(path) else rasterio.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # told below
+            dataset = rasterio.open(path, **({"num_threads": 2} if _is_tiff(path) else {}))
     except RasterioIOError as exc:
         raise ValueError(
             f"{path} is no raster that GDAL can read: it is damaged, truncated, or of another"

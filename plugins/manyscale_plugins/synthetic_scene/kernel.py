@@ -77,10 +77,10 @@ def grids(
 
 def made(recipe: Recipe, weather: Weather) -> Made:
     """Return the scene of a recipe, a temperature field for every pass of the weather."""
-    numbers = np.random.Generator(np.random.Philox(key=recipe.seed))
+    numbers = np.random.default_rng(recipe.seed)
     shape = recipe.fine.shape
-    level = np.floor(_LEVELS * _unit(_smooth(numbers, shape, _PATCH))).clip(0, _LEVELS - 1)
-    x = (level / (_LEVELS - 1) + _NOISE * numbers.standard_normal(shape)).clip(0.0, 1.0)
+    level = np.floor(_LEVELS * _unit(_smooth(numbers, shape, _PATCH)))
+    x = (level / _LEVELS + _NOISE * numbers.standard_normal(shape)).clip(0.0, 1.0)
     ndvi = 0.1 + 0.8 * x
     cover = x**2
     albedo = 0.28 - 0.12 * cover + 0.01 * _normal(_smooth(numbers, shape, _RIPPLE))
@@ -129,7 +129,7 @@ def _clear(
 
 def _smooth(numbers: np.random.Generator, shape: Sequence[int], width: float) -> Floats:
     noise = numbers.standard_normal(tuple(shape))
-    return np.asarray(ndimage.gaussian_filter(noise, width, mode="wrap"))
+    return np.asarray(ndimage.gaussian_filter(noise, width, mode="reflect"))
 
 
 def _unit(field: Floats) -> Floats:

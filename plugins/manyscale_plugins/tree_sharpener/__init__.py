@@ -43,7 +43,7 @@ class TreeSharpener(ms.ScaleModel):
     )
 
     trees: Annotated[int, "1", "number of trees that are averaged", Ge(1)] = 30
-    leaf: Annotated[int, "1", "least number of coarse pixels in a leaf", Ge(2)] = 10
+    leaf: Annotated[int, "1", "least number of coarse pixels in a leaf", Ge(2)] = 30
     seed: Annotated[int, "1", "of the samples the trees are grown on", Ge(0)] = 1
 
     version: ClassVar[str] = "1"

@@ -18,8 +18,8 @@ from manyscale_plugins.downscaling_baseline.kernel import (
     Flags,
     Floats,
     covered,
-    nearest,
     refuse_few,
+    with_means,
 )
 from manyscale_plugins.surface_scene.areas import coarse_means
 from manyscale_plugins.surface_scene.grids import Grid
@@ -35,7 +35,7 @@ class LinearLeaves(DecisionTreeRegressor):  # type: ignore[misc]
         """Grow the tree and fit a line to every leaf, with a little ridge."""
         super().fit(X, y, sample_weight, check_input)
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        leaves = self.apply(X, check_input=False)
+        leaves = self.apply(X)
         self.lines_ = np.zeros((self.tree_.node_count, X.shape[1] + 1))
         self.means_ = np.zeros((self.tree_.node_count, X.shape[1]))
         for leaf in np.unique(leaves):
@@ -84,11 +84,9 @@ def sharpened(
     single = LinearLeaves(min_samples_leaf=leaf)
     model = BaggingRegressor(single, n_estimators=trees, random_state=seed)
     model.fit(means[usable], seen.lst[usable])
-    left = np.zeros(seen.lst.shape)
-    left[usable] = seen.lst[usable] - model.predict(means[usable])
-    found = np.where(valid, nearest(left, seen, fine), 0.0)
-    found[valid] += _predicted(model, [field[valid] for field in fields])
-    return found
+    found = np.full(valid.shape, np.nan)
+    found[valid] = _predicted(model, [field[valid] for field in fields])
+    return with_means(found, valid, fine, seen, usable)
 
 
 def _predicted(model: Any, fields: list[NDArray[Any]]) -> Floats:
