@@ -63,6 +63,7 @@ class Made(NamedTuple):
     truth: Floats  # (pass, row, column) K
     lst: Floats  # (pass, r, c) K
     valid: NDArray[np.bool_]  # (pass, r, c)
+    moisture: Floats  # (row, column), mean 0 and variance 1
 
 
 def grids(
@@ -98,7 +99,7 @@ def made(recipe: Recipe, weather: Weather) -> Made:
     )
     lst = np.stack([coarse_means(field, recipe.fine, recipe.coarse) for field in truth])
     lst += recipe.noise * numbers.standard_normal(lst.shape)
-    return Made(surface, truth, lst, _clear(recipe, numbers, lst.shape))
+    return Made(surface, truth, lst, _clear(recipe, numbers, lst.shape), moisture)
 
 
 def _temperature(
