@@ -105,6 +105,7 @@ class SceneWriter(_Written):
     lst_in = ms.F_INIT(**_LST)
     residual_in = ms.F_INIT(optional=True, **_RESIDUAL)
     about_in = ms.F_INIT(optional=True, text=Field("identity", dtype="str"))
+    written_out = ms.O_F(files=Field("count", "1", dtype="int64"))
 
     when: Annotated[
         Literal["always", "observed"], "1", "at every call, or where some residual is valid"
@@ -116,26 +117,33 @@ class SceneWriter(_Written):
     determinism: ClassVar[Literal["bitwise", "tolerance", "statistical"]] = "bitwise"
 
     class State(ms.State):
-        """When it was called."""
+        """What was written in this call."""
 
         time: float  # s
+        files: int
 
     def f_init(self, start: ms.Start, received: ms.Received) -> State:
         """Write what came."""
-        left = received.residual_in
+        came, left = received.lst_in, received.residual_in
         unseen = left is not None and not left.valid.any()
-        if self.format != "none" and not (self.when == "observed" and unseen):
-            about = "" if received.about_in is None else received.about_in.text
-            self._write("lst", received.lst_in, start.time, about)
-            if "std" in received.lst_in.fields:
-                self._write("lst_std", received.lst_in, start.time, about)
-            if left is not None:
-                self._write("residual", left, start.time, about)
-        return self.State(time=start.time)
+        wanted: dict[str, ms.Contact | None] = {"lst": came}
+        wanted |= {"lst_std": came if "std" in came.fields else None, "residual": left}
+        if self.format == "none" or (self.when == "observed" and unseen):
+            wanted = {}
+        about = "" if received.about_in is None else received.about_in.text
+        for what, message in wanted.items():
+            if message is not None:
+                self._write(what, message, start.time, about)
+        files = sum(message is not None for message in wanted.values())
+        return self.State(time=start.time, files=files)
 
     def clock(self, state: State) -> Clock:
         """End at once."""
         return Clock(state.time)
+
+    def o_f(self, state: State) -> ms.Messages:
+        """Say how many files were written."""
+        return {"written_out": {"files": state.files}}
 
     def _write(self, what: str, came: ms.Contact, time: float, about: str) -> None:
         from manyscale_plugins.scene_writer import kernel
