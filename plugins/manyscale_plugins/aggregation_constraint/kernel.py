@@ -26,6 +26,7 @@ Array = NDArray[Any]
 _MOST = 40  # rounds
 _AIM = 1e-2  # of the tolerance: rounds go on until so little is left, if they can
 _MANY = 300  # coarse pixels along an axis say how far the constraint of one reaches
+_NO_GAP = 1e-12  # of a coarse pixel
 _COLDEST, _HOTTEST = 150.0, 400.0  # K
 _DECAYED = 1e-12  # part of a change that is left beyond the halo
 
@@ -109,7 +110,7 @@ def constrained(
         T = np.where(valid, model, 0.0)
         std = np.where(valid, rule.model_std, 0.0) if uncertainty else None
         return Constrained(T, *_back(np.zeros(held.shape), held, axes), std)
-    hold = _Hold(held, part, _variance(scene.seen, held, rule))
+    hold = _Hold(held, part, _whole(axes), _variance(scene.seen, held, rule))
     find = _linear if rule.aggregate_in == "T" else _iterated
     T, residual = find(scene, hold, mean, rule)
     if rule.method == "exact":
@@ -118,7 +119,8 @@ def constrained(
     if uncertainty:
         tangent = T if rule.aggregate_in == "T4" else None
         matrix, share = _matrix(scene, hold, tangent)
-        std = posterior_std(matrix, axes, valid, share, tangent, rule.model_std)
+        patched = hold.patched(tangent)
+        std = posterior_std(matrix, axes, valid, share, patched, tangent, rule.model_std)
     return Constrained(T, *_back(residual, held, axes), std)
 
 
@@ -136,7 +138,13 @@ class _Hold(NamedTuple):
 
     held: Array  # (r, c) bool
     part: Array  # (r, c) valid part of the pixel
+    whole: Array  # (r, c) part of the pixel that would be valid without gaps
     variance: Array  # (r, c) R / s^2
+
+    def patched(self, tangent: Array | None) -> Array:
+        """Return the held pixels (r, c) whose weights are no product of one factor per axis."""
+        gaps = self.part < self.whole * (1.0 - _NO_GAP)
+        return np.asarray(self.held & (gaps | (tangent is not None)))
 
 
 def _linear(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Array, Array]:
@@ -157,35 +165,49 @@ def _linear(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Array,
 
 
 def _iterated(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Array, Array]:
-    """Return T (row, column) and the residual (r, c) in K of means in T^4, by Gauss-Newton."""
+    """Return T (row, column) and the residual (r, c) in K of means in T^4, by Gauss-Newton.
+
+    The part of the second derivative that is left out makes it converge with 3 (T - m) / T.
+    """
     model, valid, axes, seen = scene
     T, held = np.where(valid, model, 0.0), hold.held
     lst = np.where(held, seen.lst, 1.0)
+    change = np.inf
     for _ in range(_MOST):
         matrix, share = _matrix(scene, hold, T)
         mean, _ = means(T, valid, axes, True)
-        moved, _ = means(T**3 * (T - model), valid, axes, False)
+        new = T - model
+        new *= T
+        new *= T
+        new *= T
+        moved, _ = means(new, valid, axes, False)
         right = 0.25 * (lst - mean / lst**3) + moved / lst**3
-        new = np.empty_like(T)
         spread(share * matrix.solve(np.where(held, right, 0.0)), model, valid, axes, T, new)
-        change = float(np.abs(new - T).max())
+        T -= new
+        change = float(np.abs(T, out=T).max())
         T = new
         if not change > rule.tol:
             break
-    mean, _ = means(T, valid, axes, True)
     if not change <= rule.tol:
         raise NotConverged(
             f"the iteration in T^4 still changes {change:.3g} K after {_MOST} rounds, expected"
             f" {rule.tol:g} K: look at the coarse temperatures, or use aggregate_in = T"
         )
+    mean, _ = means(T, valid, axes, True)
     return T, np.where(held, mean**0.25 - lst, 0.0)
+
+
+def _whole(axes: tuple[Axis, Axis]) -> Array:
+    rows, columns = (axis.weights.sum(axis=1) for axis in axes)
+    return np.asarray(np.multiply.outer(rows, columns))
 
 
 def _matrix(scene: _Scene, hold: _Hold, tangent: Array | None) -> tuple[Stencil, Array]:
     """Return A K A^T + R / s^2, and what the weights of a mean (r, c) are multiplied by."""
     weight = hold.part if tangent is None else hold.part * scene.seen.lst**3
     share = np.divide(1.0, weight, out=np.zeros_like(weight), where=hold.held)
-    matrix = assembled(scene.axes, scene.valid, share, hold.held, tangent)
+    patched = hold.patched(tangent)
+    matrix = assembled(scene.axes, scene.valid, share, hold.held, patched, tangent)
     return matrix.plus(hold.variance) if hold.variance.any() else matrix, share
 
 

@@ -16,7 +16,6 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from manyscale_plugins.aggregation_constraint import stencil
 from manyscale_plugins.aggregation_constraint.footprints import Axis
 from manyscale_plugins.aggregation_constraint.stencil import Stencil, footprint, smoothed
 from manyscale_plugins.surface_energy_balance.kernel import in_blocks
@@ -57,17 +56,17 @@ def posterior_std(
     axes: tuple[Axis, Axis],
     valid: Array,
     share: Array,
+    patched: Array,
     tangent: Array | None,
     model_std: float,
 ) -> Array:
     """Return the posterior standard deviation (row, column) in K, 0 where not valid.
 
-    `matrix` is A K A^T + R / s^2, `share` (r, c) what the weights of a mean are multiplied by;
-    for the others see `stencil.assembled`. Raises ValueError if the matrix is singular.
+    `matrix` is A K A^T + R / s^2; for the others see `stencil.assembled`. Raises
+    ValueError if the matrix is singular.
     """
     kept = np.ones(valid.shape)
     sides = tuple(_side(axis) for axis in axes)
-    patched = matrix.held & ((tangent is not None) | ~stencil.whole(axes, valid))
     slopes = np.empty((0, 0)) if tangent is None else tangent
     scene = _Scene(valid, share, slopes, patched)
     for rows in _parts(axes[0], matrix.half[0]):

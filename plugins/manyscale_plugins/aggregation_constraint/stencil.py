@@ -93,7 +93,12 @@ def _product(values: Array, x: Array, begin: int, end: int, out: Array) -> None:
 
 
 def assembled(
-    axes: tuple[Axis, Axis], valid: Array, share: Array, held: Array, tangent: Array | None
+    axes: tuple[Axis, Axis],
+    valid: Array,
+    share: Array,
+    held: Array,
+    patched: Array,
+    tangent: Array | None,
 ) -> Stencil:
     """Return S for the coarse pixels that are held.
 
@@ -107,6 +112,8 @@ def assembled(
         What the weights of a mean (r, c) are multiplied by; 0 where not held.
     held
         Coarse pixels (r, c) with a constraint.
+    patched
+        Those of them with fine pixels that are not valid, or with weights of a tangent.
     tangent
         V^(1/3) (row, column), or None for V = 1: see `sweeps.spread`.
     """
@@ -114,7 +121,6 @@ def assembled(
     bands = along(rows), along(columns)
     half = bands[0].shape[1] // 2, bands[1].shape[1] // 2
     values = np.zeros((*held.shape, 2 * half[0] + 1, 2 * half[1] + 1))
-    patched = held & ((tangent is not None) | ~whole(axes, valid))
     slopes = np.empty((0, 0)) if tangent is None else tangent
     both = (rows.first, rows.last, rows.weights, columns.first, columns.last, columns.weights)
 
@@ -131,16 +137,6 @@ def assembled(
     if patched.any():
         in_blocks(pieces, rows.coarse)
     return Stencil(values, held)
-
-
-def whole(axes: tuple[Axis, Axis], valid: Array) -> Array:
-    """Return the coarse pixels (r, c) in which every fine pixel is valid."""
-    rows, columns = axes
-    missing = np.zeros((rows.fine + 1, columns.fine + 1), np.int64)
-    np.cumsum(np.cumsum(~valid, axis=0), axis=1, out=missing[1:, 1:])
-    low, high, left, right = rows.first, rows.last, columns.first, columns.last
-    corners = missing[high][:, right] - missing[low][:, right]
-    return np.asarray(corners - missing[high][:, left] + missing[low][:, left] == 0)
 
 
 def along(axis: Axis) -> Array:
