@@ -16,6 +16,7 @@ from toys import mutants
 
 SPECS = {p.parent.name: p.parent for p in Path("coupling_specs").resolve().glob("*/model.ymmsl")}
 SMALL = {
+    "lst_diurnal": {"scene.n_fine": [34, 34], "air.t_end": 7200.0, "scene.cloud_fraction": 0.0},
     "heat_slabs": {"interface.windows": 3, "steel.cells": 20, "rubber.cells": 20},
     "elastic_tube": {"nodes": 21, "relaxation.windows": 2},
     "pipe_diffusion": {

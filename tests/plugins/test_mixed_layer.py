@@ -96,9 +96,7 @@ def test_the_model_is_the_loop_of_the_reference():
     ground = pixels()
     model = MixedLayer(height=300.0, growth="encroachment", t_end=36000.0, start=14400.0)
 
-    def sky(time, theta, vapour):
-        cosine = kernel.sun_height(time + 14400.0, model.latitude, model.day_of_year)
-        return kernel.clear_shortwave(cosine), kernel.clear_longwave(theta, vapour)
+    sky = model.sky(model.table()).at
 
     def heat(time, state):
         sent = model.o_i(state)["air_out"]
@@ -120,10 +118,7 @@ def test_the_model_is_the_loop_of_the_reference():
 def test_steps_of_the_reference_converge_to_the_day_it_resolves(height, above, known):
     ground = pixels()
 
-    def sky(time, theta, vapour):
-        cosine = kernel.sun_height(time, 0.7854, 172)
-        return kernel.clear_shortwave(cosine), kernel.clear_longwave(theta, vapour)
-
+    sky = MixedLayer().sky(np.zeros((0, 3))).at
     given = ground, kernel.Layer(290.0, 1200.0, height), above, sky
     exact = monolithic.resolved(*given, np.arange(0.0, 86401.0, 3600.0), 1e-10)
     errors = []

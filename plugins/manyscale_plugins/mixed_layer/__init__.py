@@ -10,7 +10,7 @@ from manyscale import Array, Clock, Field, Ge, Gt, Le
 
 if TYPE_CHECKING:
     from manyscale import testing
-    from manyscale_plugins.mixed_layer.kernel import Above
+    from manyscale_plugins.mixed_layer.kernel import Above, Sky
 
 
 class MixedLayer(ms.ScaleModel):
@@ -89,21 +89,12 @@ class MixedLayer(ms.ScaleModel):
 
     def f_init(self, start: ms.Start, received: ms.Received) -> State:
         """Begin with the layer of the settings; read the forcing."""
-        from manyscale_plugins.mixed_layer import kernel
-
         steps = self.t_end / self.dt
         if abs(steps - round(steps)) > 1e-9 * steps:
             raise ms.Refused(
                 f"mixed_layer: t_end = {self.t_end:g} s is {steps:g} steps of {self.dt:g} s,"
                 " expected a whole number."
             )
-        table = np.zeros((0, 3))
-        if self.forcing:
-            begin, end = self.start, self.start + self.t_end
-            try:
-                table = kernel.read_forcing(Path(self.forcing), begin, end)
-            except ValueError as exc:
-                raise ms.Refused(f"mixed_layer: {exc}.") from None
         return self.State(
             step=0,
             theta=self.theta,
@@ -111,7 +102,7 @@ class MixedLayer(ms.ScaleModel):
             height=self.height,
             sensible=0.0,
             latent=0.0,
-            forcing=table,
+            forcing=self.table(),
         )
 
     def clock(self, state: State) -> Clock:
@@ -134,7 +125,7 @@ class MixedLayer(ms.ScaleModel):
         moist = latent + ahead * (latent - state.latent)
         layer = kernel.Layer(state.theta, state.vapour, state.height)
         try:
-            theta, vapour, height = kernel.warmed(layer, mean, moist, self.dt, self._above)
+            theta, vapour, height = kernel.warmed(layer, mean, moist, self.dt, self.above)
         except ValueError as exc:
             raise ms.Refused(f"mixed_layer: {exc}.") from None
         return state.but(
@@ -166,22 +157,33 @@ class MixedLayer(ms.ScaleModel):
         settings = {"t_end": 2400.0, "start": 28800.0, "growth": "encroachment"}
         return testing.Example(settings, {"heat_in": heat})
 
+    def table(self) -> Array:
+        """Return the forcing of the settings (row, 3), no rows for a clear sky."""
+        from manyscale_plugins.mixed_layer import kernel
+
+        if not self.forcing:
+            return np.zeros((0, 3))
+        try:
+            return kernel.read_forcing(Path(self.forcing), self.start, self.start + self.t_end)
+        except ValueError as exc:
+            raise ms.Refused(f"mixed_layer: {exc}.") from None
+
+    def sky(self, table: Array) -> "Sky":
+        """Return what comes from above under a forcing (row, 3)."""
+        from manyscale_plugins.mixed_layer.kernel import Sky
+
+        return Sky(self.start, self.latitude, self.day_of_year, table)
+
     @property
-    def _above(self) -> "Above | None":
+    def above(self) -> "Above | None":
+        """The air that the layer takes in, None if it keeps its height."""
         from manyscale_plugins.mixed_layer.kernel import Above
 
         return None if self.growth == "none" else Above(self.lapse_rate, self.vapour_above)
 
     def _sky(self, state: State) -> tuple[float, float]:
         """Return shortwave and longwave in W/m2."""
-        from manyscale_plugins.mixed_layer import kernel
-
-        time = self.start + state.step * self.dt
-        if len(state.forcing):
-            return kernel.between(state.forcing, time)
-        cosine = kernel.sun_height(time, self.latitude, self.day_of_year)
-        longwave = kernel.clear_longwave(state.theta, state.vapour)
-        return kernel.clear_shortwave(cosine), longwave
+        return self.sky(state.forcing).at(state.step * self.dt, state.theta, state.vapour)
 
 
 @ms.hookimpl

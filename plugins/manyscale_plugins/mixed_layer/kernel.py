@@ -82,6 +82,22 @@ def clear_longwave(temperature: float, vapour: float) -> float:
     return emissivity * SIGMA * temperature**4
 
 
+class Sky(NamedTuple):
+    """What comes from above: a clear sky, or a table."""
+
+    start: float  # s, local solar time at t = 0
+    latitude: float  # rad
+    day: int
+    forcing: Array  # (row, 3) s, W/m2, W/m2; no rows: a clear sky
+
+    def at(self, time: float, theta: float, vapour: float) -> tuple[float, float]:
+        """Return shortwave and longwave [W/m2] at t = `time` [s] over air of theta [K], e [Pa]."""
+        if len(self.forcing):
+            return between(self.forcing, self.start + time)
+        cosine = sun_height(self.start + time, self.latitude, self.day)
+        return clear_shortwave(cosine), clear_longwave(theta, vapour)
+
+
 def read_forcing(path: Path, begin: float, end: float) -> Array:
     """Return a table (row, 3) of time [s], shortwave and longwave [W/m2] from a CSV file.
 
