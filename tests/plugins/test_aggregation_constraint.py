@@ -194,8 +194,8 @@ def test_equal_pixels_take_what_was_observed():
     seen = kernel.Observation(lst, lst > 0.0, 0.0 * lst, grid(30.0))
     for name in ("T", "T4"):
         found = kernel.constrained(model, valid, grid(30.0), seen, kernel.Rule(name), True)
-        np.testing.assert_allclose(found.lst, lst, rtol=0.0, atol=1e-12 * 300.0)
-        np.testing.assert_allclose(found.std, 0.0, atol=1e-7)
+        np.testing.assert_allclose(found.lst, lst, rtol=0.0, atol=1e-12)
+        np.testing.assert_allclose(found.std, 0.0, atol=1e-12)
 
 
 def test_constant_properties_give_the_field_of_least_norm():
