@@ -334,10 +334,11 @@ class SurfaceTiles(_Files):
 
         coarse, fine = self.engine.scene.coarse.grid, self.engine.scene.grid
         reach = (self.halo, self.halo)
-        if not self.halo and tiling.needs_halo(coarse, fine, self.tile):
+        smooth = self.correlation_length > 0.0
+        if not self.halo and (smooth or tiling.needs_halo(coarse, fine, self.tile)):
             grids = coarse.geotransform, fine.geotransform, coarse.shape, fine.shape
             reach = halo(*grids, self.correlation_length)
-        rows, columns = (tiling.cut(coarse, fine, axis, self.tile, reach[axis]) for axis in (0, 1))
+        rows, columns = (tiling.cut(coarse, fine, axis, self.tile, reach[axis], smooth) for axis in (0, 1))
         return rows, columns
 
     def _round(self, state: State) -> "list[Tile]":
@@ -394,4 +395,4 @@ def manyscale_checks() -> list[ms.Check]:
     """Offer what can be said of files before a run."""
     from manyscale_plugins.surface_scene import checks
 
-    return [checks.files_that_are_not_there]
+    return [checks.files_that_are_not_there, checks.another_correlation_length]

@@ -31,3 +31,31 @@ def files_that_are_not_there(graph: ms.Graph) -> Iterator[ms.Finding]:
                         ("settings", key) if key else node.at,
                         f"{instance}.{name} names {path}, and there is no such file{nearby(path)}.",
                     )
+
+
+@ms.check("SCENE02")
+def another_correlation_length(graph: ms.Graph) -> Iterator[ms.Finding]:
+    """Tiles and the constraint have different correlation lengths.
+
+    A correction that is smooth over a distance reaches beyond the edges of a tile, so
+    `surface_tiles` gives its tiles a halo for it. With another length than that of the
+    `aggregation_constraint` behind it, the edges of tiles would be seen in the result.
+
+        correlation_length: 1000.0        # without a component: both have it
+    """
+    for instance, node in graph.instances.items():
+        tiles = graph.model(instance)
+        if not isinstance(tiles, SurfaceTiles):
+            continue
+        for link in graph.out_of(node, "coarse_out"):
+            for name in link.receiver.instances:
+                length = getattr(graph.model(name), "correlation_length", None)
+                if length is not None and length != tiles.correlation_length:
+                    key, _ = graph.values(name).get("correlation_length", ("", None))
+                    yield ms.Finding(
+                        ("settings", key) if key else node.at,
+                        f"{name}.correlation_length is {length:g} and {instance}"
+                        f".correlation_length {tiles.correlation_length:g}; give both one, best"
+                        " without a component.",
+                    )
+                    return

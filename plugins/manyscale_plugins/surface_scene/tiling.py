@@ -35,17 +35,19 @@ class Tile(NamedTuple):
     fine_read: Window
 
 
-def cut(coarse: Grid, fine: Grid, axis: int, tile: int, halo: int) -> Cut:
+def cut(
+    coarse: Grid, fine: Grid, axis: int, tile: int, halo: int, everywhere: bool = False
+) -> Cut:
     """Return the tiles of about `tile` coarse pixels along one axis, 0: one.
 
-    Where an edge is no common line, tiles overlap by `halo` coarse pixels.
+    Where an edge is no common line, or `everywhere`, tiles overlap by `halo` coarse pixels.
     """
     count, size = coarse.shape[axis], (coarse.height, coarse.width)[axis]
     step = (fine.height, fine.width)[axis]
     offset = (coarse.edges(axis)[0] - fine.edges(axis)[0]) / step
     at = offset + np.arange(count + 1) * (size / step)  # coarse edges, in fine pixels
     lines = _lines(at, count, tile or count)
-    lone = [k for k in lines[1:-1] if abs(at[k] - round(at[k])) >= NEAR]
+    lone = [k for k in lines[1:-1] if everywhere or abs(at[k] - round(at[k])) >= NEAR]
     rows = []
     for first, last in pairwise(lines):
         before = max(0, first - (halo if first in lone else 0))
