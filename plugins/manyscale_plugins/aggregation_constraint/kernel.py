@@ -20,6 +20,7 @@ from manyscale_plugins.aggregation_constraint.footprints import Axis, axis_of
 from manyscale_plugins.aggregation_constraint.posterior import posterior_std
 from manyscale_plugins.aggregation_constraint.stencil import Stencil, along, assembled
 from manyscale_plugins.aggregation_constraint.sweeps import means, spread
+from manyscale_plugins.aggregation_constraint.weights import NO_TANGENT, Weights
 
 Array = NDArray[Any]
 
@@ -118,9 +119,8 @@ def constrained(
     std = None
     if uncertainty:
         tangent = T if rule.aggregate_in == "T4" else None
-        matrix, share = _matrix(scene, hold, tangent)
-        patched = hold.patched(tangent)
-        std = posterior_std(matrix, axes, valid, share, patched, tangent, rule.model_std)
+        matrix, weights = _matrix(scene, hold, tangent)
+        std = posterior_std(matrix, axes, weights, rule.model_std)
     return Constrained(T, *_back(residual, held, axes), std)
 
 
@@ -150,7 +150,7 @@ class _Hold(NamedTuple):
 def _linear(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Array, Array]:
     """Return T (row, column) and the residual (r, c) in K; rounds take away what rounding left."""
     model, valid, axes, seen = scene
-    matrix, share = _matrix(scene, hold, None)
+    matrix, weights = _matrix(scene, hold, None)
     pushes, T, before = np.zeros_like(mean), np.where(valid, model, 0.0), np.inf
     for _ in range(_MOST):
         left = np.where(hold.held, seen.lst - mean - hold.variance * pushes, 0.0)
@@ -159,7 +159,7 @@ def _linear(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Array,
             break
         before = largest
         pushes = pushes + matrix.solve(left)
-        spread(share * pushes, model, valid, axes, None, T)
+        spread(pushes, model, weights, axes, T)
         mean, _ = means(T, valid, axes, False)
     return T, np.where(hold.held, mean - seen.lst, 0.0)
 
@@ -174,7 +174,7 @@ def _iterated(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Arra
     lst = np.where(held, seen.lst, 1.0)
     change = np.inf
     for _ in range(_MOST):
-        matrix, share = _matrix(scene, hold, T)
+        matrix, weights = _matrix(scene, hold, T)
         mean, _ = means(T, valid, axes, True)
         new = T - model
         new *= T
@@ -182,7 +182,7 @@ def _iterated(scene: _Scene, hold: _Hold, mean: Array, rule: Rule) -> tuple[Arra
         new *= T
         moved, _ = means(new, valid, axes, False)
         right = 0.25 * (lst - mean / lst**3) + moved / lst**3
-        spread(share * matrix.solve(np.where(held, right, 0.0)), model, valid, axes, T, new)
+        spread(matrix.solve(np.where(held, right, 0.0)), model, weights, axes, new)
         T -= new
         change = float(np.abs(T, out=T).max())
         T = new
@@ -202,13 +202,14 @@ def _whole(axes: tuple[Axis, Axis]) -> Array:
     return np.asarray(np.multiply.outer(rows, columns))
 
 
-def _matrix(scene: _Scene, hold: _Hold, tangent: Array | None) -> tuple[Stencil, Array]:
-    """Return A K A^T + R / s^2, and what the weights of a mean (r, c) are multiplied by."""
-    weight = hold.part if tangent is None else hold.part * scene.seen.lst**3
-    share = np.divide(1.0, weight, out=np.zeros_like(weight), where=hold.held)
-    patched = hold.patched(tangent)
-    matrix = assembled(scene.axes, scene.valid, share, hold.held, patched, tangent)
-    return matrix.plus(hold.variance) if hold.variance.any() else matrix, share
+def _matrix(scene: _Scene, hold: _Hold, tangent: Array | None) -> tuple[Stencil, Weights]:
+    """Return A K A^T + R / s^2, and the weights of A."""
+    below = hold.part if tangent is None else hold.part * scene.seen.lst**3
+    share = np.divide(1.0, below, out=np.zeros_like(below), where=hold.held)
+    slopes = NO_TANGENT if tangent is None else tangent
+    weights = Weights(scene.valid, slopes, share, hold.patched(tangent))
+    matrix = assembled(scene.axes, weights, hold.held)
+    return matrix.plus(hold.variance) if hold.variance.any() else matrix, weights
 
 
 def _variance(seen: Observation, held: Array, rule: Rule) -> Array:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from manyscale_plugins.aggregation_constraint.footprints import Axis
-from manyscale_plugins.aggregation_constraint.stencil import Stencil, footprint, smoothed
+from manyscale_plugins.aggregation_constraint.stencil import Stencil
+from manyscale_plugins.aggregation_constraint.weights import Weights, window
 from manyscale_plugins.surface_energy_balance.kernel import in_blocks
 
 Array = NDArray[Any]
@@ -42,37 +43,30 @@ class _Part(NamedTuple):
     coarse: slice  # coarse pixels with the halo
 
 
-class _Scene(NamedTuple):
-    """What the columns of A K are made of, see `stencil.assembled`."""
+class _Told(NamedTuple):
+    """What the observation tells of a tile."""
 
-    valid: Array
-    share: Array  # (r, c) what weights of a mean are multiplied by
-    tangent: Array
-    patched: Array  # (r, c) coarse pixels that are no product of one factor per axis
+    near: Array  # (r, c, 2 d + 1, 2 e + 1) S^-1 of its coarse pixels with those near them
+    top: int  # its first coarse row
+    side: int  # its first coarse column
+    share: Array  # (all r, all c) see `Weights`
+    windows: Array  # (number, n, m) columns of K A^T that are no products
+    numbers: Array  # (r, c) which of them, or -1
 
 
 def posterior_std(
-    matrix: Stencil,
-    axes: tuple[Axis, Axis],
-    valid: Array,
-    share: Array,
-    patched: Array,
-    tangent: Array | None,
-    model_std: float,
+    matrix: Stencil, axes: tuple[Axis, Axis], weights: Weights, model_std: float
 ) -> Array:
     """Return the posterior standard deviation (row, column) in K, 0 where not valid.
 
-    `matrix` is A K A^T + R / s^2; for the others see `stencil.assembled`. Raises
-    ValueError if the matrix is singular.
+    `matrix` is A K A^T + R / s^2. Raises ValueError if it is singular.
     """
-    kept = np.ones(valid.shape)
-    sides = tuple(_side(axis) for axis in axes)
-    slopes = np.empty((0, 0)) if tangent is None else tangent
-    scene = _Scene(valid, share, slopes, patched)
+    kept = np.ones(weights.valid.shape)
+    sides = _side(axes[0]), _side(axes[1])
     for rows in _parts(axes[0], matrix.half[0]):
         for columns in _parts(axes[1], matrix.half[1]):
-            _tile(matrix, axes, sides, (rows, columns), scene, kept)
-    return np.where(valid, model_std * np.sqrt(np.maximum(kept, 0.0)), 0.0)
+            _tile(matrix, axes, sides, (rows, columns), weights, kept)
+    return np.where(weights.valid, model_std * np.sqrt(np.maximum(kept, 0.0)), 0.0)
 
 
 def _side(axis: Axis) -> _Side:
@@ -102,27 +96,23 @@ def _parts(axis: Axis, half: int) -> Iterator[_Part]:
 def _tile(
     matrix: Stencil,
     axes: tuple[Axis, Axis],
-    sides: tuple[_Side, ...],
+    sides: tuple[_Side, _Side],
     part: tuple[_Part, _Part],
-    scene: _Scene,
+    weights: Weights,
     kept: Array,
 ) -> None:
     """Take from the variance of a tile's fine pixels what the observation tells."""
-    rows, columns = (one.coarse for one in part)
-    deep = tuple(_deepest(side, one.fine) for side, one in zip(sides, part, strict=True))
+    (fine, rows), (across, columns) = part
+    deep = _deepest(sides[0], fine), _deepest(sides[1], across)
     near = _near(matrix, rows, columns, deep)
-    windows, numbers = _windows(axes, rows, columns, scene)
-    down, across = sides
-    fine = part[0].fine, part[1].fine
+    windows, numbers = _windows(axes, rows, columns, weights)
+    told = _Told(near, rows.start, columns.start, weights.share, windows, numbers)
 
     def work(some: slice) -> None:
-        _remove(
-            near, rows.start, columns.start, *down, *across, scene.share, numbers, windows,
-            fine[0].start + some.start, fine[0].start + some.stop, fine[1].start, fine[1].stop,
-            kept,
-        )  # fmt: skip
+        lines = fine.start + some.start, fine.start + some.stop
+        _remove(told, *sides, *lines, across.start, across.stop, kept)
 
-    in_blocks(work, fine[0].stop - fine[0].start)
+    in_blocks(work, fine.stop - fine.start)
 
 
 def _deepest(side: _Side, fine: slice) -> int:
@@ -214,73 +204,64 @@ def selected_inverse(diagonal: list[Array], above: list[Array]) -> tuple[list[Ar
 
 
 def _windows(
-    axes: tuple[Axis, Axis], rows: slice, columns: slice, scene: _Scene
+    axes: tuple[Axis, Axis], rows: slice, columns: slice, weights: Weights
 ) -> tuple[Array, Array]:
     """Return columns of K A^T that are no products (number, n, m), and numbers (r, c) or -1."""
-    down, over = axes
-    some = scene.patched[rows, columns]
+    some = weights.patched[rows, columns]
     numbers = np.full(some.shape, -1, np.int64)
     numbers[some] = np.arange(int(some.sum()))
     high, wide = (axis.weights.shape[1] + 2 * axis.reach for axis in axes)
     windows = np.zeros((int(some.sum()), high, wide))
     where = np.argwhere(some) + np.array([rows.start, columns.start])
-
-    def work(few: slice) -> None:
-        _smooth_some(
-            where[few], down.first, down.last, down.weights, over.first, over.last, over.weights,
-            down.taps, over.taps, scene.valid, scene.tangent, scene.share, windows[few],
-        )  # fmt: skip
-
-    in_blocks(work, len(where))
+    in_blocks(lambda few: _fill_windows(*axes, weights, where[few], windows[few]), len(where))
     return windows, numbers
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _smooth_some(
-    where: Array, first: Array, last: Array, weights: Array, left: Array, right: Array,
-    across: Array, down: Array, over: Array, valid: Array, tangent: Array, share: Array,
-    windows: Array,
-) -> None:  # fmt: skip
-    n, m = weights.shape[1], across.shape[1]
-    foot, middle = np.empty((n, m)), np.empty((n, m + 2 * (len(over) // 2)))
+def _fill_windows(
+    rows: Axis, columns: Axis, weights: Weights, where: Array, windows: Array
+) -> None:
+    foot = np.empty((rows.weights.shape[1], columns.weights.shape[1]))
     for number in range(len(where)):
-        i, j = where[number]
-        one = foot[: last[i] - first[i], : right[j] - left[j]]
-        footprint(
-            first[i], last[i], left[j], right[j], weights[i], across[j], valid, tangent,
-            share[i, j], one,
-        )  # fmt: skip
-        smoothed(one, down, over, middle, windows[number])
+        window(rows, columns, weights, where[number, 0], where[number, 1], foot, windows[number])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _remove(
-    near: Array, top: int, side: int,
-    low: Array, high: Array, begin: Array, down: Array,
-    left: Array, right: Array, start: Array, across: Array,
-    share: Array, numbers: Array, windows: Array,
-    first: int, last: int, first_column: int, last_column: int, kept: Array,
-) -> None:  # fmt: skip
-    dr, dc = near.shape[2] // 2, near.shape[3] // 2
-    k = np.empty((dr + 1, dc + 1))
+    told: _Told,
+    down: _Side,
+    across: _Side,
+    first: int,
+    last: int,
+    left: int,
+    right: int,
+    kept: Array,
+) -> None:
+    """Subtract k^T S^-1 k from what is kept of the variance of every fine pixel."""
+    dr, dc = told.near.shape[2] // 2, told.near.shape[3] // 2
+    column = np.empty((dr + 1, dc + 1))
     for x in range(first, last):
-        for y in range(first_column, last_column):
-            for i in range(low[x], high[x]):
-                for j in range(left[y], right[y]):
-                    number = numbers[i - top, j - side]
-                    u, v = x - begin[i], y - start[j]
-                    if number >= 0:
-                        k[i - low[x], j - left[y]] = windows[number, u, v]
-                    else:
-                        k[i - low[x], j - left[y]] = share[i, j] * down[i, u] * across[j, v]
-            told = 0.0
-            for i in range(low[x], high[x]):
-                for j in range(left[y], right[y]):
-                    for p in range(low[x], high[x]):
-                        for q in range(left[y], right[y]):
-                            told += (
-                                k[i - low[x], j - left[y]]
-                                * near[i - top, j - side, p - i + dr, q - j + dc]
-                                * k[p - low[x], q - left[y]]
-                            )
-            kept[x, y] -= told
+        for y in range(left, right):
+            n, m = down.high[x] - down.low[x], across.high[y] - across.low[y]
+            i, j = down.low[x] - told.top, across.low[y] - told.side
+            _column(told, down, across, x, y, column)
+            for p in range(n):
+                for q in range(m):
+                    for s in range(n):
+                        for t in range(m):
+                            entry = told.near[i + p, j + q, s - p + dr, t - q + dc]
+                            kept[x, y] -= column[p, q] * entry * column[s, t]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _column(told: _Told, down: _Side, across: _Side, x: int, y: int, out: Array) -> None:
+    """Write k of a fine pixel: A K between it and the coarse pixels that it has to do with."""
+    for i in range(down.low[x], down.high[x]):
+        for j in range(across.low[y], across.high[y]):
+            number = told.numbers[i - told.top, j - told.side]
+            u, v = x - down.begin[i], y - across.begin[j]
+            if number >= 0:
+                k = told.windows[number, u, v]
+            else:
+                k = told.share[i, j] * down.smooth[i, u] * across.smooth[j, v]
+            out[i - down.low[x], j - across.low[y]] = k

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from manyscale_plugins.aggregation_constraint.footprints import Axis
+from manyscale_plugins.aggregation_constraint.weights import Weights, footprint, window
 from manyscale_plugins.surface_energy_balance.kernel import in_blocks
 
 Array = NDArray[Any]
@@ -92,50 +93,21 @@ def _product(values: Array, x: Array, begin: int, end: int, out: Array) -> None:
             out[i, j] = total
 
 
-def assembled(
-    axes: tuple[Axis, Axis],
-    valid: Array,
-    share: Array,
-    held: Array,
-    patched: Array,
-    tangent: Array | None,
-) -> Stencil:
-    """Return S for the coarse pixels that are held.
-
-    Parameters
-    ----------
-    axes
-        Overlaps along rows and columns.
-    valid
-        Fine pixels (row, column) that are there.
-    share
-        What the weights of a mean (r, c) are multiplied by; 0 where not held.
-    held
-        Coarse pixels (r, c) with a constraint.
-    patched
-        Those of them with fine pixels that are not valid, or with weights of a tangent.
-    tangent
-        V^(1/3) (row, column), or None for V = 1: see `sweeps.spread`.
-    """
+def assembled(axes: tuple[Axis, Axis], weights: Weights, held: Array) -> Stencil:
+    """Return S for the coarse pixels (r, c) that are held."""
     rows, columns = axes
     bands = along(rows), along(columns)
-    half = bands[0].shape[1] // 2, bands[1].shape[1] // 2
-    values = np.zeros((*held.shape, 2 * half[0] + 1, 2 * half[1] + 1))
-    slopes = np.empty((0, 0)) if tangent is None else tangent
-    both = (rows.first, rows.last, rows.weights, columns.first, columns.last, columns.weights)
+    values = np.zeros((*held.shape, bands[0].shape[1], bands[1].shape[1]))
 
     def products(some: slice) -> None:
-        _separable(bands[0], bands[1], share, some.start, some.stop, values)
+        _separable(bands[0], bands[1], weights.share, some.start, some.stop, values)
 
-    def pieces(some: slice) -> None:
-        _summed(
-            *both, rows.taps, columns.taps, valid, slopes, share, patched, some.start, some.stop,
-            values,
-        )  # fmt: skip
+    def sums(some: slice) -> None:
+        _summed(rows, columns, weights, some.start, some.stop, values)
 
     in_blocks(products, rows.coarse)
-    if patched.any():
-        in_blocks(pieces, rows.coarse)
+    if weights.patched.any():
+        in_blocks(sums, rows.coarse)
     return Stencil(values, held)
 
 
@@ -182,75 +154,49 @@ def _separable(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def smoothed(foot: Array, down: Array, across: Array, middle: Array, window: Array) -> None:
-    """Write the correlation of a footprint (n, m) into its window (n + 2 a, m + 2 b)."""
-    n, m = foot.shape
-    a, b = len(down) // 2, len(across) // 2
-    for i in range(n):
-        for j in range(m + 2 * b):
-            total = 0.0
-            for k in range(max(0, j - 2 * b), min(m, j + 1)):
-                total += foot[i, k] * across[j - k]
-            middle[i, j] = total
-    for i in range(n + 2 * a):
-        for j in range(m + 2 * b):
-            window[i, j] = 0.0
-        for k in range(max(0, i - 2 * a), min(n, i + 1)):
-            for j in range(m + 2 * b):
-                window[i, j] += middle[k, j] * down[i - k]
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def footprint(
-    low: int, high: int, left: int, right: int, weights: Array, across: Array,
-    valid: Array, tangent: Array, share: float, foot: Array,
-) -> None:  # fmt: skip
-    """Write a row of A on its fine pixels (high - low, right - left)."""
-    for i in range(low, high):
-        for j in range(left, right):
-            x = weights[i - low] * across[j - left] * share if valid[i, j] else 0.0
-            foot[i - low, j - left] = x * tangent[i, j] ** 3 if tangent.size else x
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
 def _summed(
-    first: Array, last: Array, weights: Array, left: Array, right: Array, across: Array,
-    down: Array, over: Array, valid: Array, tangent: Array, share: Array, patched: Array,
-    begin: int, end: int, values: Array,
-) -> None:  # fmt: skip
+    rows: Axis, columns: Axis, weights: Weights, begin: int, end: int, values: Array
+) -> None:
+    """Write the entries of coarse pixels whose weights are no product of one factor per axis."""
     r, c, high, wide = values.shape
-    hr, hc, a, b = high // 2, wide // 2, len(down) // 2, len(over) // 2
-    n, m = weights.shape[1], across.shape[1]
+    hr, hc = high // 2, wide // 2
+    n, m = rows.weights.shape[1], columns.weights.shape[1]
     foot, other = np.empty((n, m)), np.empty((n, m))
-    middle, window = np.empty((n, m + 2 * b)), np.empty((n + 2 * a, m + 2 * b))
+    near = np.empty((n + len(rows.taps) - 1, m + len(columns.taps) - 1))
     for i in range(begin, end):
         for j in range(c):
-            if not patched[i, j]:
+            if not weights.patched[i, j]:
                 continue
-            top, side = first[i], left[j]
-            h, w = last[i] - top, right[j] - side
-            one = foot[:h, :w]
-            footprint(
-                top, last[i], side, right[j], weights[i], across[j], valid, tangent,
-                share[i, j], one,
-            )  # fmt: skip
-            smoothed(one, down, over, middle, window)
+            window(rows, columns, weights, i, j, foot, near)
             for p in range(max(0, hr - i), min(high, r - i + hr)):
                 for q in range(max(0, hc - j), min(wide, c - j + hc)):
-                    I, J = i + p - hr, j + q - hc  # noqa: E741
-                    if patched[I, J] and (i > I or (i == I and j > J)):
-                        continue  # that one has written both entries
+                    u, v = i + p - hr, j + q - hc
+                    if weights.patched[u, v] and (u < i or (u == i and v < j)):
+                        continue  # that one writes both entries
                     total = 0.0
-                    if share[I, J] != 0.0:
-                        footprint(
-                            first[I], last[I], left[J], right[J], weights[I], across[J], valid,
-                            tangent, share[I, J], other,
-                        )  # fmt: skip
-                        for x in range(max(first[I], top - a), min(last[I], top + h + a)):
-                            for y in range(max(left[J], side - b), min(right[J], side + w + b)):
-                                total += (
-                                    other[x - first[I], y - left[J]]
-                                    * window[x - top + a, y - side + b]
-                                )
+                    if weights.share[u, v] != 0.0:
+                        footprint(rows, columns, weights, u, v, other)
+                        total = _shared(rows, columns, i, j, near, u, v, other)
                     values[i, j, p, q] = total
-                    values[I, J, 2 * hr - p, 2 * hc - q] = total
+                    values[u, v, 2 * hr - p, 2 * hc - q] = total
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _shared(
+    rows: Axis,
+    columns: Axis,
+    i: int,
+    j: int,
+    near: Array,
+    u: int,
+    v: int,
+    foot: Array,
+) -> float:
+    """Return the sum over fine pixels of the window of i, j times the footprint of u, v."""
+    a, b = len(rows.taps) // 2, len(columns.taps) // 2
+    top, side = rows.first[i] - a, columns.first[j] - b
+    total = 0.0
+    for x in range(max(rows.first[u], top), min(rows.last[u], rows.last[i] + a)):
+        for y in range(max(columns.first[v], side), min(columns.last[v], columns.last[j] + b)):
+            total += foot[x - rows.first[u], y - columns.first[v]] * near[x - top, y - side]
+    return total

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from manyscale_plugins.aggregation_constraint.footprints import Axis
+from manyscale_plugins.aggregation_constraint.weights import Weights
 from manyscale_plugins.surface_energy_balance.kernel import in_blocks
 
 Array = NDArray[Any]
@@ -24,10 +25,7 @@ def means(T: Array, valid: Array, axes: tuple[Axis, Axis], fourth: bool) -> tupl
     part = np.zeros_like(total)
 
     def work(some: slice) -> None:
-        _means(
-            T, valid, fourth, rows.first[some], rows.last[some], rows.weights[some],
-            columns.first, columns.last, columns.weights, total[some], part[some],
-        )  # fmt: skip
+        _means(T, valid, fourth, rows, columns, some.start, some.stop, total, part)
 
     in_blocks(work, rows.coarse)
     return np.divide(total, part, out=total, where=part > 0.0), part
@@ -38,100 +36,90 @@ def _means(
     T: Array,
     valid: Array,
     fourth: bool,
-    first: Array,
-    last: Array,
-    weights: Array,
-    left: Array,
-    right: Array,
-    across: Array,
+    rows: Axis,
+    columns: Axis,
+    begin: int,
+    end: int,
     total: Array,
     part: Array,
 ) -> None:
+    """Write sums over fine pixels, and the parts that they are."""
     width = T.shape[1]
     value, there = np.empty(width), np.empty(width)
-    for J in range(len(first)):
+    for r in range(begin, end):
         value[:] = 0.0
         there[:] = 0.0
-        for i in range(first[J], last[J]):
-            weight = weights[J, i - first[J]]
+        for i in range(rows.first[r], rows.last[r]):
+            weight = rows.weights[r, i - rows.first[r]]
             for j in range(width):
                 t = T[i, j]
                 if valid[i, j]:
                     value[j] += weight * (t * t * t * t if fourth else t)
                     there[j] += weight
-        for K in range(len(left)):
+        for c in range(columns.first.size):
             a = b = 0.0
-            for j in range(left[K], right[K]):
-                weight = across[K, j - left[K]]
+            for j in range(columns.first[c], columns.last[c]):
+                weight = columns.weights[c, j - columns.first[c]]
                 a += weight * value[j]
                 b += weight * there[j]
-            total[J, K], part[J, K] = a, b
+            total[r, c], part[r, c] = a, b
 
 
 def spread(
-    push: Array,
-    model: Array,
-    valid: Array,
-    axes: tuple[Axis, Axis],
-    tangent: Array | None,
-    out: Array,
+    pushes: Array, model: Array, weights: Weights, axes: tuple[Axis, Axis], out: Array
 ) -> None:
-    """Write model + K V A^T push into `out` (row, column), and 0 where not valid.
+    """Write model + K A^T pushes into `out` (row, column), and 0 where not valid.
 
-    `push` (r, c) is what every coarse pixel asks of its fine ones, V = tangent^3, or 1, and K
-    the correlation of the model's errors.
+    `pushes` (r, c) is what every coarse pixel asks of its fine ones, K the correlation of the
+    model's errors.
     """
     rows, columns = axes
-    correlated = rows.reach + columns.reach > 0
-    change = np.empty_like(out) if correlated else out
-    slopes = np.empty((0, 0)) if tangent is None else tangent
+    push, uncorrelated = weights.share * pushes, rows.reach + columns.reach == 0
 
     def work(some: slice) -> None:
-        _spread(
-            push, model[some], valid[some], slopes if tangent is None else tangent[some],
-            rows.lower[some], rows.share[some], columns.lower, columns.share,
-            not correlated, change[some],
-        )  # fmt: skip
+        _spread(push, rows, columns, weights, some.start, some.stop, out)
+        if uncorrelated:  # while the rows are at hand
+            _add(model, weights.valid, some.start, some.stop, out)
 
     in_blocks(work, rows.fine)
-    if correlated:
-        _smooth(change, axes)
-        np.add(model, change, out=out)
-        out[~valid] = 0.0
+    if not uncorrelated:
+        _smooth(out, axes)
+        in_blocks(lambda some: _add(model, weights.valid, some.start, some.stop, out), rows.fine)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _spread(
     push: Array,
-    model: Array,
-    valid: Array,
-    tangent: Array,
-    lower: Array,
-    share: Array,
-    beside: Array,
-    across: Array,
-    whole: bool,
+    rows: Axis,
+    columns: Axis,
+    weights: Weights,
+    begin: int,
+    end: int,
     out: Array,
 ) -> None:
+    """Write A^T of pushes that have their share."""
     coarse = push.shape[1]
     line = np.zeros(coarse + 2)
-    for i in range(out.shape[0]):
-        J = lower[i]
-        for K in range(coarse):
-            line[K] = share[i, 0] * push[J, K]
-            if share[i, 1] != 0.0:
-                line[K] += share[i, 1] * push[J + 1, K]
+    for i in range(begin, end):
+        r = rows.lower[i]
+        for c in range(coarse):
+            line[c] = rows.share[i, 0] * push[r, c]
+            if rows.share[i, 1] != 0.0:
+                line[c] += rows.share[i, 1] * push[r + 1, c]
         for j in range(out.shape[1]):
-            K = beside[j]
-            x = across[j, 0] * line[K] + across[j, 1] * line[K + 1]
-            if tangent.size:
-                x *= tangent[i, j] ** 3
-            if not valid[i, j]:
-                out[i, j] = 0.0
-            elif whole:
-                out[i, j] = model[i, j] + x
-            else:
-                out[i, j] = x
+            c = columns.lower[j]
+            x = columns.share[j, 0] * line[c] + columns.share[j, 1] * line[c + 1]
+            if weights.tangent.size:
+                x *= weights.tangent[i, j] ** 3
+            out[i, j] = x if weights.valid[i, j] else 0.0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _add(model: Array, valid: Array, begin: int, end: int, change: Array) -> None:
+    """Add the model to a change of it, in place."""
+    for i in range(begin, end):
+        for j in range(change.shape[1]):
+            change[i, j] = model[i, j] + change[i, j] if valid[i, j] else 0.0
 
 
 def _smooth(field: Array, axes: tuple[Axis, Axis]) -> None:
