@@ -112,11 +112,14 @@ def test_the_weather_of_the_passes_is_that_of_the_true_day():
     [
         ({"air.theta": 25.0}, r"theta is 25 K, expected >= 220"),
         ({"air.t_end": 1000.0}, r"t_end = 1000 s is 1.66667 steps of 600 s"),
-        ({"air.height": 50.0, "air.growth": "none", "air.dt": 21600.0},
+        ({"air.height": 50.0, "air.growth": "none", "air.dt": 21600.0, "constraint.step": 21600.0},
          r"of sensible heat bring the layer of 50 m to"),
-        ({"constraint.step": 36000.0}, r"the observations at 5400 s and 37800 s lie in one step"),
+        ({"scene.observation_times": [0.0, 5400.0, 5900.0, 9e4]},
+         r"the observations at 5400 s and 5900 s lie in one step of 600 s from 5400 s"),
+        ({"constraint.step": 300.0},
+         r"PASS01 error: constraint.step is 300 s and air, which calls it, takes steps of 600 s"),
     ],
-    ids=["celsius", "steps", "thin layer", "two passes"],
+    ids=["celsius", "steps", "thin layer", "two passes", "between two steps"],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(settings, says):
     with pytest.raises(ms.Refused, match=says):

@@ -216,3 +216,11 @@ class AggregationConstraint(ms.ScaleModel):
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer the model."""
     return [AggregationConstraint]
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer what can be said of passes before a run."""
+    from manyscale_plugins.aggregation_constraint import checks
+
+    return [checks.steps_of_the_caller]
