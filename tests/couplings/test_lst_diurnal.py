@@ -183,18 +183,19 @@ def test_plain_muscle_manager_this_process_and_a_killed_run_give_the_same_bits(t
 
 
 @pytest.mark.coupled
-def test_two_ranks_give_the_same_bits(tmp_path):
-    """The energy balance on two MPI ranks, the rest as it was."""
+@pytest.mark.nightly
+def test_three_ranks_give_the_same_bits(tmp_path):
+    """The energy balance on three MPI ranks, uneven blocks of rows, the rest as it was."""
     ranks = overlay(
         tmp_path / "ranks.ymmsl",
         imports=["from manyscale import implementation surface_energy_balance_mpi"],
         custom_implementations={"lst_diurnal.model": "surface_energy_balance_mpi"},
-        resources={"lst_diurnal.model": {"mpi_processes": 2}},
+        resources={"lst_diurnal.model": {"mpi_processes": 3}},
         settings={**MORNING, "air.t_end": 3600.0},
     )
-    with_a_manager(tmp_path / "two", ranks)
+    with_a_manager(tmp_path / "three", ranks)
     run(SPEC, {**MORNING, "air.t_end": 3600.0}, folder=tmp_path / "one")
-    assert differences(tmp_path / "two", tmp_path / "one") == []
+    assert differences(tmp_path / "three", tmp_path / "one") == []
 
 
 def test_the_step_of_the_constraint_is_that_of_the_air():
