@@ -58,6 +58,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/relaxation.py
 	$(BIN)/python benchmarks/regrid.py
 	$(BIN)/python benchmarks/downscaling_kernels.py
+	$(BIN)/python benchmarks/downscaling.py
 	$(BIN)/python benchmarks/mpi_waiting.py
 	$(BIN)/python benchmarks/mpi_scaling.py
 

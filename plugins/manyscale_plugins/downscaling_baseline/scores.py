@@ -28,23 +28,30 @@ class Given(NamedTuple):
     seen: kernel.Coarse
 
 
+NAMES = ("coarse value", "DisTrad", "TsHARP", "trees")
+_METHODS: dict[str, kernel.Method] = {
+    "coarse value": "uniform", "DisTrad": "distrad", "TsHARP": "tsharp",
+}  # fmt: skip
+
+
+def one(given: Given, name: str) -> Floats:
+    """Return the temperatures (row, column) in K of one of `NAMES`."""
+    if name in _METHODS:
+        shared = given.ndvi, given.valid, given.fine, given.seen
+        return kernel.sharpened(*shared, _METHODS[name], 1.0)
+    from manyscale_plugins.tree_sharpener import kernel as trees
+
+    fields = [given.albedo, given.ndvi, given.emissivity]
+    return trees.sharpened(fields, given.valid, given.fine, given.seen, 30, 30, 1)
+
+
 def regressions(given: Given) -> dict[str, Floats]:
     """Return the temperatures (row, column) in K that regressions give, by their names.
 
     Trees are among them if scikit-learn is installed.
     """
-    shared = given.ndvi, given.valid, given.fine, given.seen
-    found = {
-        "coarse value": kernel.sharpened(*shared, "uniform", 1.0),
-        "DisTrad": kernel.sharpened(*shared, "distrad", 1.0),
-        "TsHARP": kernel.sharpened(*shared, "tsharp", 1.0),
-    }
-    if find_spec("sklearn") is not None:
-        from manyscale_plugins.tree_sharpener import kernel as trees
-
-        fields = [given.albedo, given.ndvi, given.emissivity]
-        found["trees"] = trees.sharpened(fields, given.valid, given.fine, given.seen, 30, 30, 1)
-    return found
+    known = [name for name in NAMES if name in _METHODS or find_spec("sklearn") is not None]
+    return {name: one(given, name) for name in known}
 
 
 def rmse(found: Floats, truth: Floats, where: Flags) -> float:

@@ -329,16 +329,20 @@ class SurfaceTiles(_Files):
         return state.but(sent=state.sent + state.workers)
 
     def _cuts(self) -> "tuple[Cut, Cut]":
-        from manyscale_plugins.aggregation_constraint.kernel import halo
         from manyscale_plugins.surface_scene import tiling
 
         coarse, fine = self.engine.scene.coarse.grid, self.engine.scene.grid
         reach = (self.halo, self.halo)
         smooth = self.correlation_length > 0.0
         if not self.halo and (smooth or tiling.needs_halo(coarse, fine, self.tile)):
+            from manyscale_plugins.aggregation_constraint.kernel import halo
+
             grids = coarse.geotransform, fine.geotransform, coarse.shape, fine.shape
             reach = halo(*grids, self.correlation_length)
-        rows, columns = (tiling.cut(coarse, fine, axis, self.tile, reach[axis], smooth) for axis in (0, 1))
+        shared = coarse, fine
+        rows, columns = (
+            tiling.cut(*shared, axis, self.tile, reach[axis], smooth) for axis in (0, 1)
+        )
         return rows, columns
 
     def _round(self, state: State) -> "list[Tile]":

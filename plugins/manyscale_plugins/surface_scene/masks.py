@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manyscale_plugins.surface_scene import alignment, areas, rasters
+from manyscale_plugins.surface_scene import alignment, rasters
 from manyscale_plugins.surface_scene.grids import Grid
 
 Flags = NDArray[np.bool_]
@@ -64,6 +64,8 @@ def _fit(quality: Quality, grid: Grid) -> Flags:
 
 def _covered(cloud: Cloud, coarse: Grid, fine: Grid) -> NDArray[np.float64]:
     """Return which part of every coarse pixel clouds cover, of what the fine grid sees of it."""
+    from manyscale_plugins.surface_scene import areas
+
     layer = _one(cloud.file, "", cloud.crs)
     placed = alignment.on_grid(layer, fine, "nearest")
     found = np.zeros(coarse.shape)
