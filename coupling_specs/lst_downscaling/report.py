@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGE = 2**22  # fine pixels; beyond, what needs all of them at once is left out
+FACTORED = 3000  # coarse pixels of which all are solved for at once
 SOLVED = 200  # pixels whose energy balance is solved again
 ALONE = {"surface_energy_balance": "energy balance alone"}
 SMOOTH = "constrained, smooth"  # model errors that are alike over two coarse pixels
@@ -38,9 +39,9 @@ class _Scene(NamedTuple):
 
 
 def rows(run: Run) -> list[Row]:
-    """Compare means with the observation, the field with one dense system, all with a truth."""
+    """Compare means with the observation, the field with one system, all with a truth."""
     scene = _scene(run)
-    held = run.record("constraint", "residual_out").isel(time=-1).valid.values.astype(bool)
+    held = _held(run)
     left = scores.residual(scene.found, scene.there, scene.given.fine, scene.given.seen)
     table = [
         Row("mean of the written pixels less the coarse one, largest",
@@ -70,6 +71,11 @@ def _scene(run: Run) -> _Scene:
     if ("model", "lst_out") in _recorded(run) and found.size <= LARGE:
         model = run.record("model", "lst_out").isel(time=-1).lst_model.values
     return _Scene(given, found.filled(0.0), ~np.ma.getmaskarray(found), model, truth)
+
+
+def _held(run: Run) -> np.ndarray:
+    """Return which coarse pixels (r, c) were held."""
+    return run.record("constraint", "residual_out").isel(time=-1).valid.values.astype(bool)
 
 
 def _recorded(run: Run) -> set[tuple[str, str]]:
@@ -112,21 +118,23 @@ def _folder(run: Run) -> Path:
 
 
 def _against_one_system(run: Run, scene: _Scene, held: np.ndarray) -> list[Row]:
-    """Compare with the least change of all pixels by one dense system, if that was asked for."""
+    """Compare with the least change of all pixels by one system, if that was asked for."""
+    from scipy import sparse
+
     rule = run.models["constraint"]
     plain = (rule.aggregate_in, rule.method, rule.correlation_length) == ("T", "exact", 0.0)
-    if not plain or held.sum() > 2000:
+    if not plain or held.sum() > FACTORED:
         return []
-    given, model = scene.given, scene.model
-    rows, columns = (areas.shares(given.fine, given.seen.grid, axis).toarray() for axis in (0, 1))
-    count = model.size
-    A = np.einsum("ri,cj->rcij", rows, columns).reshape(held.size, count)[held.ravel()]
-    A *= given.valid.ravel()
-    A /= A.sum(axis=1, keepdims=True)
-    change = np.linalg.lstsq(A, given.seen.lst[held] - A @ model.ravel(), rcond=None)[0]
-    off = np.abs(model.ravel() + change - scene.found.ravel())[given.valid.ravel()].max()
-    return [Row("pixels against the least change by one dense system, largest", float(off), 0.0,
-                1e-9, "K", "all coarse pixels at once, LAPACK", absolute=True)]  # fmt: skip
+    given, model = scene.given, scene.model.ravel()
+    grids = given.fine, given.seen.grid
+    A = sparse.kron(*(areas.shares(*grids, axis) for axis in (0, 1)), format="csr")[held.ravel()]
+    A = A @ sparse.diags_array(given.valid.ravel().astype(float))
+    A = sparse.diags_array(1.0 / A.sum(axis=1)) @ A
+    missing = given.seen.lst[held] - A @ model
+    change = A.T @ np.linalg.solve((A @ A.T).toarray(), missing)
+    off = np.abs(model + change - scene.found.ravel())[given.valid.ravel()].max()
+    return [Row("pixels against the least change by one system, largest", float(off), 0.0, 1e-9,
+                "K", "all coarse pixels at once, LAPACK", absolute=True)]  # fmt: skip
 
 
 def _against_bisection(run: Run, scene: _Scene) -> list[Row]:
@@ -197,13 +205,20 @@ def draw(run: Run, figure: Figure) -> None:
     errors, left = bottom.subplots(1, 2, width_ratios=(1.3, 1.0))
     _draw_errors(errors, run, scene, alone)
     _draw_left(left, run, scene)
-    if scene.truth is not None:
-        figure.suptitle(
-            "Truth and model share the energy balance; the truth has moisture the model does not"
-            " know", fontsize=10,
-        )  # fmt: skip
+    figure.suptitle(_title(run, scene), fontsize=10)
     about = run.record("scene", "about_out").isel(time=-1).text.item()
     bottom.supxlabel(about, fontsize=7, color="0.3", linespacing=1.3)
+
+
+def _title(run: Run, scene: _Scene) -> str:
+    """Say what the comparison with the truth is worth."""
+    if scene.truth is None:
+        return "Land surface temperature; no truth is known"
+    if getattr(run.models["scene"], "truth", "") == "statistical":
+        return "The truth follows the vegetation index and noise; no energy balance made it"
+    return (
+        "Truth and model share the energy balance; the truth has moisture the model does not know"
+    )
 
 
 def _draw_fields(figure: Any, scene: _Scene, alone: str) -> None:
@@ -243,9 +258,10 @@ def _shown(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 def _draw_errors(ax: Any, run: Run, scene: _Scene, alone: str) -> None:
     if scene.truth is None:
-        change = (scene.found - (scene.found if scene.model is None else scene.model))[scene.there]
-        ax.hist(change, bins=80, color="C0")
-        ax.set(xlabel="what the constraint changed [K]", ylabel="fine pixels")
+        shown = scene.found if scene.model is None else scene.found - scene.model
+        what = "T [K]" if scene.model is None else "what the constraint changed [K]"
+        ax.hist(shown[scene.there], bins=80, color="C0")
+        ax.set(xlabel=what, ylabel="fine pixels")
         return
     errors = _errors(run, scene)
     names = [alone if name == "model alone" else name for name in errors]
@@ -259,11 +275,13 @@ def _draw_errors(ax: Any, run: Run, scene: _Scene, alone: str) -> None:
 
 def _draw_left(ax: Any, run: Run, scene: _Scene) -> None:
     given = scene.given
-    left = scores.residual(scene.found, scene.there, given.fine, given.seen)
+    held = _held(run)
+    left = scores.residual(scene.found, scene.there, given.fine, given.seen)[held]
     fields = {"constrained": left}
     if scene.found.size <= LARGE:
         sharpened = _ways(run, scene)["DisTrad"]
-        fields["DisTrad"] = scores.residual(sharpened, given.valid, given.fine, given.seen)
+        left = scores.residual(sharpened, given.valid, given.fine, given.seen)[held]
+        fields["DisTrad"] = left
     bins = np.geomspace(1e-15, 1.0, 61)
     for (name, values), colour in zip(fields.items(), ("C0", "0.6"), strict=False):
         size = np.abs(values[np.isfinite(values)]).clip(1.2e-15, 0.9)

@@ -127,6 +127,12 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         write(messages(), folder=str(tmp_path / "file/inside"))
 
 
+def test_a_file_that_cannot_be_written(tmp_path):
+    (tmp_path / "lst_0.part.tif").mkdir()
+    with pytest.raises(ValueError, match=r"lst_0.part.tif cannot be written: "):
+        write(messages(), folder=str(tmp_path))
+
+
 def test_no_format_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(messages(), format="none")

@@ -95,7 +95,7 @@ def test_scale_and_nodata_may_be_given(tmp_path):
     packed = np.round(data * [[[1e3]], [[1e4]], [[1e3]]]).astype(np.int16)
     fine_file = tif(tmp_path / "packed.tif", packed, 30.0, names=NAMES)
     coarse, fine, _ = scene(
-        path, fine_file, coarse_scale=0.02, coarse_nodata="0", fine_scale=[1e-3, 1e-4, 1e-3]
+        path, fine_file, coarse_scale=0.02, coarse_nodata=0.0, fine_scale=[1e-3, 1e-4, 1e-3]
     )
     assert not coarse["valid"][0, 0, 0]
     np.testing.assert_allclose(coarse["lst"][0][0, 1:], raw[0, 1:] * 0.02, rtol=0)
@@ -145,6 +145,7 @@ def test_surface_data_out_of_range(tmp_path, band, factor):
     said = refusal(lst_file, path)
     assert f"f.tif, band {NAMES[band]} reaches from" in said
     assert ("scale factor (often 0.0001)" in said) == (factor == 1e4)
+    assert ("does 0 mean no value?" in said) == (factor == 0.0)
     fine = scene(lst_file, path, out_of_range="mask")[1]
     assert np.argwhere(~fine["valid"]).tolist() == [[3, 4]]
     assert all(np.isfinite(fine[name]).all() for name in NAMES)
@@ -210,6 +211,8 @@ def test_fine_nodata_travels_as_a_mask(tmp_path):
     path = tif(tmp_path / "f.tif", data, 30.0, names=NAMES, nodata=-1e4)
     fine = scene(lst_file, path)[1]
     assert np.argwhere(~fine["valid"]).tolist() == [[5, 6]]
+    unmarked = tif(tmp_path / "u.tif", np.where(data < -1.0, 0.0, data), 30.0, names=NAMES)
+    assert np.argwhere(~scene(lst_file, unmarked, fine_nodata=0.0)[1]["valid"]).tolist() == [[5, 6]]
     nothing = tif(tmp_path / "n.tif", np.full_like(data, -1e4), 30.0, names=NAMES, nodata=-1e4)
     assert "no fine pixel has albedo, vegetation index and emissivity" in refusal(lst_file, nothing)
 
@@ -295,6 +298,20 @@ def test_netcdf_like_geotiff(tmp_path):
     np.testing.assert_array_equal(found[1]["albedo"], expected[1]["albedo"])
     np.testing.assert_allclose(found[1]["geotransform"], expected[1]["geotransform"])
     assert found[0]["crs"] == UTM
+
+
+def test_raw_numbers_of_netcdf(tmp_path):
+    _, fine_file, _, _ = pair(tmp_path)
+    raw = np.arange(15000, 15020, dtype=np.int16).reshape(4, 5)
+    raw[0, 0], raw[0, 1] = -1, 0
+    attrs = {"LST": {"scale_factor": 0.02, "add_offset": 1.0, "_FillValue": np.int16(-1)}}
+    path = netcdf(tmp_path / "lst.nc", {"LST": raw}, 300.0, attrs=attrs)
+    for more, scale, offset in (
+        ({}, 0.02, 1.0), ({"coarse_scale": 0.0199, "coarse_offset": 2.0}, 0.0199, 2.0),
+    ):  # fmt: skip
+        coarse = scene(path, fine_file, coarse_nodata=0.0, **more)[0]
+        assert np.argwhere(~coarse["valid"][0]).tolist() == [[0, 0], [0, 1]]
+        np.testing.assert_allclose(coarse["lst"][0, 1:], raw[1:] * scale + offset, rtol=1e-15)
 
 
 def test_axes_in_any_order_and_direction(tmp_path):
@@ -514,18 +531,16 @@ def test_reference_systems_without_a_number(tmp_path):
     west, *_, north = transform_bounds(UTM, sinusoidal, 598000, 5597000, 603000, 5602000)
     path = tif(tmp_path / "modis.tif", np.full((8, 14), 301.0), 463.3127,
                corner=(west, north), crs=sinusoidal)  # fmt: skip
-    coarse, fine, _ = scene(path, fine_file)
-    assert "inusoidal" in coarse["crs"] or "unnamed" in coarse["crs"]
+    coarse, fine, about = scene(path, fine_file)
+    assert about.count("warped (bilinear) onto") == 1
+    assert about.splitlines()[0].endswith("pixels of 463.313 in Sinusoidal projection")
     assert CRS.from_user_input(fine["crs"]) == sinusoidal
     ratio = coarse["geotransform"][1] / fine["geotransform"][1]
     assert ratio == pytest.approx(round(ratio))
     assert fine["valid"].any()
 
 
-def test_a_numberless_setting_is_named(tmp_path):
+def test_scales_and_offsets_come_in_pairs(tmp_path):
     lst_file, fine_file, _, _ = pair(tmp_path)
-    assert "coarse_nodata is 'zero', expected a number or the word file" in refusal(
-        lst_file, fine_file, coarse_nodata="zero"
-    )
     said = refusal(lst_file, fine_file, fine_scale=[0.1, 0.2, 0.3], fine_offset=[0.0, 0.1])
     assert "fine_offset has 2 numbers and fine_scale 3" in said

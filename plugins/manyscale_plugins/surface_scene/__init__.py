@@ -69,8 +69,8 @@ class _Files(ms.ScaleModel):
     )
     coarse_offset: Annotated[float, "1", "K or degC of raw 0, with coarse_scale"] = 0.0
     coarse_nodata: Annotated[
-        str, "1", "raw number that means no value, besides what the file marks; file: none"
-    ] = "file"
+        float, "1", "raw number that means no value, besides what the file marks"
+    ] = -9999.0
     coarse_sigma: Annotated[float, "K", "standard deviation of every coarse pixel", Ge(0)] = 0.0
     sigma_file: Annotated[
         str, "1", "raster of standard deviations in K, before coarse_sigma", ms.InputFiles()
@@ -92,7 +92,7 @@ class _Files(ms.ScaleModel):
         list[float], "1", "per raw number, one or one for each of them; 0: as the file says", Ge(0)
     ] = [0.0]
     fine_offset: Annotated[list[float], "1", "at raw 0, with fine_scale"] = [0.0]
-    fine_nodata: Annotated[str, "1", "as coarse_nodata, for the fine files"] = "file"
+    fine_nodata: Annotated[float, "1", "as coarse_nodata, for the fine files"] = -9999.0
     fine_size: Annotated[
         float, "1", "fine pixel in the unit of the coarse map; 0: that of the file", Ge(0)
     ] = 0.0
@@ -115,16 +115,14 @@ class _Files(ms.ScaleModel):
         """Return what is asked of the files."""
         from manyscale_plugins.surface_scene import kernel, masks, rasters
 
-        nodata = rasters.number_or_none(self.coarse_nodata, "coarse_nodata")
         coarse = kernel.CoarseRequest(
             self.coarse, self.coarse_variable, self.coarse_pass, self.coarse_unit,
-            rasters.Coding(self.coarse_scale, self.coarse_offset, nodata, self.crs),
+            rasters.Coding(self.coarse_scale, self.coarse_offset, self.coarse_nodata, self.crs),
             self.observation_times, self.coarse_sigma, self.sigma_file,
             masks.Quality(self.quality, self.quality_variable, self.quality_bits,
                           self.quality_value, self.crs),
             masks.Cloud(self.cloud, self.cloud_limit, self.crs),
         )  # fmt: skip
-        fine_nodata = rasters.number_or_none(self.fine_nodata, "fine_nodata")
         offsets = self.fine_offset * (len(self.fine_scale) if len(self.fine_offset) == 1 else 1)
         if len(offsets) != len(self.fine_scale):
             raise ms.Refused(
@@ -132,7 +130,7 @@ class _Files(ms.ScaleModel):
                 f" {len(self.fine_scale)}: give as many, or one"
             )
         codings = [
-            rasters.Coding(scale, offset, fine_nodata, self.crs)
+            rasters.Coding(scale, offset, self.fine_nodata, self.crs)
             for scale, offset in zip(self.fine_scale, offsets, strict=True)
         ]
         words = [word.strip() for word in self.fine_variables.split(";")]

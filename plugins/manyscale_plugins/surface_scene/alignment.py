@@ -92,10 +92,13 @@ def _holds(own: Grid, target: Grid) -> bool:
 
 
 def _on(layer: Layer, grid: Grid, how: How, report: list[str]) -> Layer:
-    report.append(
-        f"{layer.name}: {layer.grid} in {called(layer.grid.crs)} warped ({how}) onto {grid} in"
+    file = layer.name.partition(",")[0]
+    told = (
+        f"{file}: {layer.grid} in {called(layer.grid.crs)} warped ({how}) onto {grid} in"
         f" {called(grid.crs)}"
     )
+    if told not in report:  # once for all bands of a file
+        report.append(told)
     return layer.warped(grid, how)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ class Scene:
         if self.out_of_range == "refuse":
             raise ValueError(
                 f"{layer.name} reaches from {np.nanmin(values):.6g} to {np.nanmax(values):.6g},"
-                f" expected {name} from {low:g} to {high:g}{_scale_hint(np.nanmax(values))}; set"
+                f" expected {name} from {low:g} to {high:g}{_range_hint(values)}; set"
                 " fine_scale, fine_nodata, or out_of_range to mask"
             )
         return np.where(bad, np.nan, values)
@@ -293,8 +293,10 @@ def _celsius_hint(low: float, high: float) -> str:
     return "; is there a number that means no value? Then set coarse_nodata"
 
 
-def _scale_hint(highest: Any) -> str:
-    return "; is there a scale factor (often 0.0001)?" if highest > 10.0 else ""
+def _range_hint(values: Floats) -> str:
+    if np.nanmax(values) > 10.0:
+        return "; is there a scale factor (often 0.0001)?"
+    return "; does 0 mean no value?" if (values == 0.0).any() else ""
 
 
 def _sigma(request: CoarseRequest, grid: Grid, valid: Flags) -> Floats:

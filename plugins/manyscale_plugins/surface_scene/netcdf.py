@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,7 @@ def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
     Raises ValueError in one sentence for what cannot be placed on a map.
     """
     try:
-        own = coding.scale == 0.0
-        data = xr.open_dataset(path, engine="netcdf4", decode_coords="all", mask_and_scale=own)
+        data = xr.open_dataset(path, engine="netcdf4", decode_coords="all", mask_and_scale=False)
     except (OSError, RuntimeError, ValueError) as exc:
         raise ValueError(f"{path} cannot be read as NetCDF: it is damaged or truncated ({exc})"
                          ) from None  # fmt: skip
@@ -49,15 +49,30 @@ def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
         grid, flipped = _grid_of(array, axes, path, coding)
         for one in passes:
             label = f"{os.path.basename(path)}, variable {name}"
-            given = Coding(1.0, 0.0, coding.nodata) if own else coding
             unit = str(array.attrs.get("units", ""))
-            found.append(NetcdfLayer(label, grid, unit, one, flipped, given))
+            given = _coding(array, coding)
+            found.append(NetcdfLayer(label, grid, unit, one, flipped, given, _fill(array)))
     if not found:
         raise ValueError(
             f"{path} has no variable on a grid; its variables are"
             f" {', '.join(map(str, data.data_vars)) or 'none'}"
         )
     return found, times
+
+
+def _coding(array: Any, asked: Coding) -> Coding:
+    """Return scale and offset of a variable, unless others were asked for."""
+    if asked.scale:
+        return asked
+    scale, offset = (array.attrs.get(name, usual)
+                     for name, usual in (("scale_factor", 1.0), ("add_offset", 0.0)))  # fmt: skip
+    return replace(asked, scale=float(scale), offset=float(offset))
+
+
+def _fill(array: Any) -> tuple[float, ...]:
+    """Return the raw numbers a variable marks as no value."""
+    found = [array.attrs.get(name) for name in ("_FillValue", "missing_value")]
+    return tuple(float(one) for one in found if one is not None)
 
 
 def _axes(array: Any) -> tuple[str, str] | None:

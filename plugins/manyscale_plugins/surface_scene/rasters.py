@@ -7,6 +7,7 @@ which know its dimensions and grid mappings.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -103,7 +104,8 @@ class GdalLayer:
     def warped(self, grid: Grid, how: How) -> Layer:
         """Return the layer on another grid, warped as it is read."""
         own = {} if self.dataset.crs else {"src_crs": CRS.from_user_input(self.grid.crs)}
-        if self.coding.nodata is not None:
+        marked = self.dataset.nodatavals[self.band - 1]
+        if marked is None and self.coding.nodata is not None:
             own["src_nodata"] = self.coding.nodata
         rows, columns = grid.shape
         made = WarpedVRT(
@@ -129,6 +131,8 @@ class NetcdfLayer:
     array: Any
     flipped: tuple[bool, bool]
     coding: Coding
+    fill: tuple[float, ...] = ()
+    """Raw numbers that the file marks as no value."""
 
     def read(self, window: Window) -> Values:
         """Return the physical values of a window, NaN where there is none."""
@@ -141,7 +145,7 @@ class NetcdfLayer:
                 f"{self.name} cannot be read: the file is truncated or damaged ({exc})"
             ) from None
         turned = raw[tuple(slice(None, None, -1 if back else 1) for back in self.flipped)]
-        return _physical(np.ma.masked_invalid(turned), self.coding)
+        return _physical(np.ma.array(turned, mask=np.isin(turned, self.fill)), self.coding)
 
     def warped(self, grid: Grid, how: How) -> Layer:
         """Return the layer on another grid; the whole of it is warped in memory."""
@@ -203,8 +207,12 @@ def _physical(raw: Any, coding: Coding) -> Values:
 
 
 def settings() -> Any:
-    """Return GDAL's environment for reading: bounded cache, blocks decoded by two threads."""
-    return rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS="2", CPL_LOG="/dev/null")
+    """Return GDAL's environment for reading: bounded cache, as many threads as there are for us."""
+    return rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=_threads(), CPL_LOG="/dev/null")
+
+
+def _threads() -> str:
+    return os.environ.get("OMP_NUM_THREADS", "ALL_CPUS")
 
 
 def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
@@ -222,7 +230,7 @@ def layers_of(path: str, coding: Coding) -> tuple[list[Layer], Sequence[float]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # told below
-            dataset = rasterio.open(path, **({"num_threads": 2} if _is_tiff(path) else {}))
+            dataset = rasterio.open(path, **({"num_threads": _threads()} if _is_tiff(path) else {}))
     except RasterioIOError as exc:
         raise ValueError(
             f"{path} is no raster that GDAL can read: it is damaged, truncated, or of another"
@@ -293,9 +301,11 @@ def text_of(crs: Any) -> str:
 
 def called(crs: str) -> str:
     """Return the short name of a coordinate reference system."""
-    if crs.startswith("EPSG:"):
-        return crs
-    return crs.split('"')[1] if '"' in crs else crs
+    name = re.search(r'^\w+\["([^"]+)"', crs)
+    if name is None or name[1] not in ("unknown", "unnamed"):
+        return name[1] if name else crs
+    method = re.search(r'(?:PROJECTION|METHOD)\["([^"]+)"', crs)
+    return f"{method[1]} projection" if method else "an unnamed system"
 
 
 def same_reference(one: str, other: str) -> bool:
@@ -354,13 +364,3 @@ def _is_netcdf(path: str) -> bool:
 
 def _is_tiff(path: str) -> bool:
     return _head(path)[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def number_or_none(text: str, what: str) -> float | None:
-    """Return the number of a setting that may also say `file`."""
-    if text == "file":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{what} is {text!r}, expected a number or the word file") from None

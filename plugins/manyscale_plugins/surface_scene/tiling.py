@@ -35,9 +35,7 @@ class Tile(NamedTuple):
     fine_read: Window
 
 
-def cut(
-    coarse: Grid, fine: Grid, axis: int, tile: int, halo: int, everywhere: bool = False
-) -> Cut:
+def cut(coarse: Grid, fine: Grid, axis: int, tile: int, halo: int, everywhere: bool = False) -> Cut:
     """Return the tiles of about `tile` coarse pixels along one axis, 0: one.
 
     Where an edge is no common line, or `everywhere`, tiles overlap by `halo` coarse pixels.
