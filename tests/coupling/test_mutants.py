@@ -16,6 +16,9 @@ from toys import mutants
 
 SPECS = {p.parent.name: p.parent for p in Path("coupling_specs").resolve().glob("*/model.ymmsl")}
 SMALL = {
+    "lst_downscaling": {"writer.format": "none"},
+    "lst_downscaling_tiles": {"writer.format": "none"},
+    "lst_diurnal": {"scene.n_fine": [34, 34], "air.t_end": 7200.0, "scene.cloud_fraction": 0.0},
     "heat_slabs": {"interface.windows": 3, "steel.cells": 20, "rubber.cells": 20},
     "phonon_film": {
         "films.thicknesses": [1e-7, 1e-6], "films.temperatures": [100.0, 300.0],
@@ -78,7 +81,7 @@ def mutations(document):
 
     for name, component in models(document)[0]["components"].items():
         yield from of_component(mutant, name, component)
-    for sender, receiver in models(document)[0]["conduits"].items():
+    for sender, receiver in wires(models(document)[0]):
         yield from of_conduit(mutant, sender, receiver, document)
     for key, value in document["settings"].items():
         yield from of_setting(mutant, key, value)
@@ -93,6 +96,19 @@ def mutations(document):
 
 def models(document):
     return list(document["models"].values())
+
+
+def wires(model):
+    """Every sender with one receiver of it, as they are written."""
+    for sender, some in model["conduits"].items():
+        yield from ((sender, one) for one in ([some] if isinstance(some, str) else some))
+
+
+def rewired(model, sender, receiver, new):
+    """Let a sender send elsewhere instead of to one of its receivers."""
+    before = model["conduits"][sender]
+    several = [new if one == receiver else one for one in before]
+    model["conduits"][sender] = new if isinstance(before, str) else several
 
 
 def of_component(mutant, name, component):
@@ -141,25 +157,33 @@ def of_component(mutant, name, component):
 
 def of_conduit(mutant, sender, receiver, document):
     yield mutant(f"no {sender}", lambda d, m: m["conduits"].pop(sender))
+    alone = isinstance(models(document)[0]["conduits"][sender], str)
+    if not alone:
+        yield mutant(
+            f"{sender} not to {receiver}", lambda d, m: m["conduits"][sender].remove(receiver)
+        )
     yield mutant(
         f"{sender} misspelt", lambda d, m: renamed(m["conduits"], sender, misspelt(sender))
     )
     yield mutant(
-        f"{receiver} misspelt", lambda d, m: m["conduits"].update({sender: misspelt(receiver)})
+        f"{receiver} misspelt", lambda d, m: rewired(m, sender, receiver, misspelt(receiver))
     )
     for word in ("last", "repeat", "pad"):
         yield mutant(
             f"{sender} {word}",
-            lambda d, m, w=word: m["conduits"].update({sender: f"{w} {receiver}"}),
+            lambda d, m, w=word: rewired(m, sender, receiver, f"{w} {receiver}"),
         )
     if " " in receiver:
         bare = receiver.split()[-1]
-        yield mutant(f"{sender} no filter", lambda d, m: m["conduits"].update({sender: bare}))
-    for other, there in models(document)[0]["conduits"].items():
+        yield mutant(f"{sender} no filter", lambda d, m: rewired(m, sender, receiver, bare))
+    for other, there in wires(models(document)[0]):
         if other > sender:
             yield mutant(
                 f"{sender} and {other} crossed",
-                lambda d, m, o=other, t=there: m["conduits"].update({sender: t, o: receiver}),
+                lambda d, m, o=other, t=there: (
+                    rewired(m, sender, receiver, t),
+                    rewired(m, o, t, receiver),
+                ),
             )
     yield mutant(
         f"{sender} turned round",
@@ -190,7 +214,7 @@ def of_contracts(document):
     """Contracts in which one field of a connected port is something else."""
     (model,) = models(document)
     known = {**registry.load().farms, **registry.load().models}
-    ends = {end.split()[-1] for pair in model["conduits"].items() for end in pair}
+    ends = {end.split()[-1] for pair in wires(model) for end in pair}
     for end in sorted(ends):
         name, port = end.split(".")
         entry = known[model["components"][name]["implementation"]]
@@ -212,16 +236,16 @@ def of_contracts(document):
 
 def names_beyond(model, known, end):
     """Names of the fields that something else along the conduits of a port declares."""
-    wires = [(sender, receiver.split()[-1]) for sender, receiver in model["conduits"].items()]
+    pairs = [(sender, receiver.split()[-1]) for sender, receiver in wires(model)]
     found = set()
-    for sender, receiver in wires:
+    for sender, receiver in pairs:
         if end not in (sender, receiver):
             continue
         other = receiver if end == sender else sender
         found |= set(fields_of(model, known, other))
         owner = other.split(".")[0]
         if port_of(model, known, other).like:  # it is compared with what its other ports carry
-            ends = {e for pair in wires if owner in {w.split(".")[0] for w in pair} for e in pair}
+            ends = {e for pair in pairs if owner in {w.split(".")[0] for w in pair} for e in pair}
             found |= {field for e in ends - {end} for field in fields_of(model, known, e)}
     return found
 

@@ -79,6 +79,7 @@ class Rod(ms.ScaleModel):
     title: Annotated[str, "1", "what the report calls it"] = "rod"
     shape: Annotated[Literal["round", "square"], "1", "of the cross section"] = "round"
     segments: Annotated[list[float], "m", "lengths of its parts"] = [1.0]
+    tables: Annotated[str, "1", "conductivities", ms.InputFiles()] = "measured"
     State = Nothing
 
     def __post_init__(self) -> None:

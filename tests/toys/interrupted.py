@@ -14,7 +14,6 @@ from manyscale.launching.local import command, launch
 TIME_LIMIT = 120.0
 
 
-def resumed(spec, folder, every, after=3, clock="simulation_time"):
 def as_one_file(files, path, settings):
     """Write the files of a spec, with some settings changed, as one file."""
     whole = {}
@@ -26,7 +25,7 @@ def as_one_file(files, path, settings):
     return path
 
 
-def resumed(spec, folder, every, after=3):
+def resumed(spec, folder, every, after=3, clock="simulation_time"):
     """Run `spec` with snapshots, kill it after so many, resume; return the finished run."""
     rules = {"at_end": True, clock: [{"every": every}]}
     extra = folder / "checkpoints.ymmsl"

@@ -3,13 +3,18 @@
 import copy
 import dataclasses
 
+from manyscale import ROOT
+
 
 def _changed(port_name, field_name, **changes):
     def factory(model):
         port = copy.copy(model.ports[port_name])
+        field = port.fields[field_name]
+        if "axes" in changes:  # blocks along an axis that is there no more
+            field = dataclasses.replace(field, held=ROOT)
         port.fields = {
             **port.fields,
-            field_name: dataclasses.replace(port.fields[field_name], **changes),
+            field_name: dataclasses.replace(field, **changes),
         }
         return type(model.__name__, (model,), {"__doc__": model.__doc__, port_name: port})
 

@@ -151,6 +151,7 @@ def _write_provenance(coupling: Any, folder: Path, command_line: list[str]) -> N
 
     contracts = [c for c in coupling.contracts.values() if c is not None]
     record = provenance(coupling.name, coupling.hashes, coupling.settings, contracts, command_line)
+    record["input_sha256"] = coupling.inputs
     record["invoked_as"] = shlex.join(["manyscale", *sys.argv[1:]])
     (folder / "provenance.json").write_text(json.dumps(record, indent=2))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -42,8 +43,12 @@ def _override(text: str) -> tuple[str, Any]:
     except ValueError:
         raise Refused(f"--set {text}: {name!r} is no name of a setting.") from None
     rows = re.sub(r"(?<![\w.+-])(-?\d+)(?=\s*[],])", r"\1.0", value)  # [[1, 2]] for [[1.0, 2.0]]
+    is_path = os.path.exists(value)  # and may hold what YAML takes for a comment or a mapping
     for spelling in (value, rows):
         spec = f"ymmsl_version: v0.2\nsettings:\n  {name}: {spelling}\n"
         with contextlib.suppress(Exception):
-            return name, ymmsl.load_as(Configuration, spec).settings[name]
+            found = ymmsl.load_as(Configuration, spec).settings[name]
+            return name, value if is_path and isinstance(found, str) else found
+    if is_path:
+        return name, value
     raise Refused(f"--set {text}: {value!r} is no value of a setting; write it as in a yMMSL file.")

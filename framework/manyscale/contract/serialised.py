@@ -74,6 +74,7 @@ def _setting(setting: Setting) -> dict[str, Any]:
         "text": setting.text,
         "bounds": {type(b).__name__.lower(): bound_value(b) for b in setting.bounds},
         "choices": list(setting.choices),
+        "files": setting.files,
         "required": setting.required,
         "default": None if setting.required else setting.default,
     }
@@ -168,6 +169,7 @@ _SETTING = _object(
     text=_TEXT,
     bounds=_usually({}, _object([], ge=_NUMBER, gt=_NUMBER, le=_NUMBER, lt=_NUMBER)),
     choices=_list({}),
+    files=_usually(False),
     required={"type": "boolean"},  # left out: required if there is no default
     default={},
 )

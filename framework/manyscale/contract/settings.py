@@ -32,6 +32,15 @@ _FULFILS: dict[type, tuple[str, Callable[[Any, Any], bool]]] = {
 }
 
 
+@dataclass(frozen=True)
+class InputFiles:
+    """Marks a `str` setting as a file that is read, or several with `;` between.
+
+    A path in a spec counts from the folder of the file it stands in, one on the command line
+    from the current folder.
+    """
+
+
 REQUIRED: Any = object()
 """Stands for the default of a setting that has none."""
 
@@ -47,6 +56,8 @@ class Setting:
     bounds: tuple[Bound, ...] = ()
     choices: tuple[Any, ...] = ()
     default: Any = REQUIRED
+    files: bool = False
+    """Whether it names files that are read."""
 
     @property
     def required(self) -> bool:
@@ -65,6 +76,8 @@ class Setting:
     @property
     def limits(self) -> str:
         """Bounds and choices in words."""
+        if self.files:
+            return "files"
         if self.choices:
             return " | ".join(map(str, self.choices))
         return ", ".join(f"{_FULFILS[type(b)][0]} {bound_value(b):g}" for b in self.bounds)
@@ -156,8 +169,11 @@ def _setting(cls: type, name: str, hint: Any) -> Setting:
     if kind not in TYPES:
         raise TypeError(f"Setting {cls.__name__}.{name} has a type yMMSL cannot carry: {kind!r}.")
     bounds = tuple(extra for extra in extras if isinstance(extra, (Ge, Gt, Le, Lt)))
+    files = any(isinstance(extra, InputFiles) for extra in extras)
+    if files and kind is not str:
+        raise TypeError(f"Setting {cls.__name__}.{name} names files, so it is a str.")
     default = _default(cls, name)
-    return Setting(name, kind, words[0], words[1], bounds, choices, default)
+    return Setting(name, kind, words[0], words[1], bounds, choices, default, files)
 
 
 def _default(cls: type, name: str) -> Any:

@@ -23,7 +23,7 @@ from manyscale.contract.model import Citation, ScaleModel
 from manyscale.contract.refusal import Refused, nearest
 from manyscale.contract.scales import Scale, Scales
 from manyscale.contract.serialised import SCHEMA
-from manyscale.contract.settings import TYPES
+from manyscale.contract.settings import TYPES, InputFiles
 
 _DOORS = {"f_init": doors.F_INIT, "o_i": doors.O_I, "s": doors.S, "o_f": doors.O_F}
 _TYPES = {name: kind for kind, name in TYPES.items()}
@@ -148,7 +148,8 @@ def _annotation(data: Mapping[str, Any]) -> Any:
             raise Refused(f"{choice!r} is a choice of {data['name']!r}, which is {data['type']}.")
     if data["choices"]:
         kind = Literal[tuple(data["choices"])]
-    return Annotated[(kind, data["unit"], data["text"], *bounds)]
+    files = (InputFiles(),) if data["files"] else ()
+    return Annotated[(kind, data["unit"], data["text"], *bounds, *files)]
 
 
 def _scales(data: Mapping[str, Any] | None) -> Scales:

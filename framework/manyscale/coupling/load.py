@@ -27,7 +27,7 @@ from manyscale.coupling.addressed import named
 from manyscale.coupling.graph import Ending, Graph, Link, Node
 from manyscale.coupling.modules import FARMS, OURS, parsed
 from manyscale.coupling.reading import read
-from manyscale.coupling.settings import as_floats, in_unit, with_unit
+from manyscale.coupling.settings import as_floats, in_unit, whole_paths, with_unit
 from manyscale.coupling.source import COMMAND_LINE, Source, Sources
 from manyscale.coupling.spec import Lost as Lost
 from manyscale.coupling.spec import Spec as Spec
@@ -100,9 +100,26 @@ class Coupling:
         return source is holders[-1] or with_unit(str(source.data(("settings", key)))) is not None
 
     @property
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of every file that settings name as input."""
+        named = {
+            path
+            for model in self.models.values()
+            for setting in model.settings().values()
+            if setting.files
+            for path in str(getattr(model, setting.name)).split(";")
+        }
+        return {path: _sha256(Path(path)) for path in sorted(named) if Path(path).is_file()}
+
+    @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every file of the spec."""
-        return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in self.files}
+        return {str(f): _sha256(f) for f in self.files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def spec_files(spec: Sequence[Path], machine: str = "laptop") -> tuple[Path, ...]:
@@ -307,15 +324,22 @@ def _flat(config: Configuration, root: Model) -> Model:
     return model
 
 
-def settle(graph: Graph) -> dict[str, Any]:
-    """Convert settings with a unit and whole numbers meant as floats; return what changed."""
+def settle(graph: Graph, sources: Sources) -> dict[str, Any]:
+    """Convert settings with a unit, whole numbers meant as floats and paths; return what changed.
+
+    A path counts from the folder of the file it stands in, one on the command line from here.
+    """
     changed = {}
     for key, value in graph.settings.items():
         wanted = [s for _, s in graph.concerned(key) if s is not None]
-        if not wanted or not all("float" in s.ymmsl_type for s in wanted):
+        files = bool(wanted) and isinstance(value, str) and all(s.files for s in wanted)
+        if not files and not (wanted and all("float" in s.ymmsl_type for s in wanted)):
             continue
         new = value
-        if isinstance(value, str) and with_unit(value):
+        if files:
+            holders = [s for s in sources.holders(("settings", key)) if not s.module]
+            new = whole_paths(value, holders[-1].file.parent if holders else Path())
+        elif isinstance(value, str) and with_unit(value):
             new = _converted(value, [s.unit for s in wanted])
         elif not isinstance(value, (str, float, bool)):
             new = as_floats(value)

@@ -152,7 +152,7 @@ class _Prover:
             spec = self._configured(trusted, machine if with_machine else "")
             if spec is not None:
                 graph = self._graph(spec)
-                changed = {k: graph.settings[k] for k in {**given, **settle(graph)}}
+                changed = {k: graph.settings[k] for k in {**given, **settle(graph, self._sources)}}
                 graph.doubtful |= meant(graph)
                 self._diagnosis.coupling = Coupling(
                     self._files, graph, self._sources, given, changed

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from manyscale.contract.refusal import Refused
@@ -69,3 +71,13 @@ def as_floats(value: Any) -> Any:
     if isinstance(value, list):
         return [as_floats(item) for item in value]
     return float(value) if type(value) is int else value
+
+
+def whole_paths(text: str, folder: Path) -> str:
+    """Return paths, with `;` between, as they hold anywhere; what is no file here stays."""
+    return ";".join(_whole(part.strip(), folder) for part in text.split(";"))
+
+
+def _whole(path: str, folder: Path) -> str:
+    found = os.path.join(folder, os.path.expanduser(path))
+    return os.path.realpath(found) if path and os.path.exists(found) else path

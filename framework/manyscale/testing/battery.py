@@ -185,11 +185,20 @@ def _spec(model: type[ScaleModel], folder: Path, ranks: int | None = None) -> Pa
     example = example_of(model)
     components = {"tested": Component(reference, ranks=ranks)}
     conduits: dict[str, str] = {}
+    several = ports_of(model, "f_init", slots=True)
+    both = bool(several and ports_of(model, "f_init", slots=False))
+    if both:
+        components["caller"] = Component(f"{_PEERS}:caller_of_both@{reference}")
+        components["relay"] = Component(f"{_PEERS}:relay@{reference}", example.slots)
+        conduits |= _down("caller", ports_of(model, "f_init", slots=False))
+        conduits |= {f"caller.{p.name}": f"relay.{p.name}_asked" for p in several}
+        conduits |= _down("relay", several)
+        conduits |= _up("caller", ports_of(model, "o_f", slots=False))
     for slots in (False, True):
         suffix, many = ("_of_slots", example.slots) if slots else ("", None)
         down, up = ports_of(model, "f_init", slots=slots), ports_of(model, "o_f", slots=slots)
         called = bool(ports_of(model, "f_init", slots=False) or (not slots and down))
-        if down or (up and called):
+        if not both and (down or (up and called)):
             peer = f"caller{suffix}"
             components[peer] = Component(f"{_PEERS}:caller{suffix}@{reference}", many)
             conduits |= _down(peer, down) | _up(peer, up)

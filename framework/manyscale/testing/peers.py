@@ -32,6 +32,26 @@ def caller(model: type[ScaleModel]) -> type[ScaleModel]:
     return _made(f"{model.__name__}Caller", (_Caller,), model, {**down, **up})
 
 
+def caller_of_both(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return the same for a model that begins with messages of one sender and with slots.
+
+    Those with slots go through a `relay` to each.
+    """
+    plain = ports_of(model, "f_init", slots=False)
+    several = ports_of(model, "f_init", slots=True)
+    down = {p.name: O_I(slots=p.slots, **_sent(model, p)) for p in (*plain, *several)}
+    up = {p.name: S(**_heard(p)) for p in ports_of(model, "o_f", slots=False)}
+    return _made(f"{model.__name__}CallerOfBoth", (_Caller,), model, {**down, **up})
+
+
+def relay(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return a model that is called on `<port>_asked` and gives an example on `<port>`."""
+    ports = ports_of(model, "f_init", slots=True)
+    up = {f"{p.name}_asked": F_INIT(**_sent(model, p)) for p in ports}
+    down = {p.name: O_F(**_sent(model, p)) for p in ports}
+    return _made(f"{model.__name__}Relay", (_Callee,), model, {**up, **down})
+
+
 def caller_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
     """Return the same for the ports with slots, to be instantiated once per slot."""
     down = {p.name: O_I(**_sent(model, p)) for p in ports_of(model, "f_init", slots=True)}
@@ -99,11 +119,13 @@ class _Answers(ScaleModel):
     tested: ClassVar[type[ScaleModel]]
 
     def _messages(self, operator: str) -> dict[str, Any]:
-        return {
-            port.name: example_message(self.tested, self.tested.ports[port.name])
-            for port in self.ports.values()
-            if port.operator == operator
-        }
+        found: dict[str, Any] = {}
+        for port in self.ports.values():
+            if port.operator == operator:
+                message = example_message(self.tested, self.tested.ports[port.name])
+                several = [message] * example_of(self.tested).slots
+                found[port.name] = several if port.slots else message
+        return found
 
     def geometries(self, state: Any) -> Mapping[str, Geometry]:
         """Return the meshes of the example."""
