@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from manyscale.contract.refusal import Refused
+
 
 @click.command("clean")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -14,10 +16,10 @@ def command(dry_run: bool) -> None:
     from manyscale.launching import leftovers
 
     found = leftovers.find(Path.cwd())
-    for line in found.lines():
-        click.echo(("would remove " if dry_run else "removed ") + line)
-    if not dry_run:
-        for line in found.remove():
-            click.echo(f"could not remove {line}", err=True)
     if not found.lines():
         click.echo("Nothing is left of dead runs.")
+    left = [] if dry_run else found.remove()
+    for line in found.lines():
+        click.echo(("would remove " if dry_run else "to remove: " if left else "removed ") + line)
+    if left:
+        raise Refused(f"These could not be removed: {'; '.join(left)}.")

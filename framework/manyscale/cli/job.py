@@ -14,9 +14,9 @@ from manyscale.cli.launch_options import LaunchOptions
 @click.argument("folder", type=click.Path(path_type=Path))
 def command(folder: Path) -> None:
     """Run the coupling of FOLDER, made by `manyscale submit`, or go on where it stopped."""
-    from manyscale.cli.resume import order_of
+    from manyscale.cli.resume import order_of, refuse_changed, snapshot_of
     from manyscale.cli.running import Order, answered, run
-    from manyscale.launching import slurm, snapshots
+    from manyscale.launching import slurm
     from manyscale.launching.outcome import Stopped
 
     job = slurm.job_in(folder)
@@ -26,9 +26,10 @@ def command(folder: Path) -> None:
     order = Order.of(job.order)
     if earlier:
         before = earlier[-1]
-        order = replace(
-            order_of(before), resumed_from=str(before), snapshot=str(snapshots.newest(before))
-        )
+        order = order_of(before)
+        refuse_changed(before, order)
+        snapshot = str(snapshot_of(before, order))
+        order = replace(order, resumed_from=str(before), snapshot=snapshot)
     try:
         answered(launch.as_json, lambda: run(order, launch))
     except Stopped:

@@ -28,7 +28,6 @@ def command(run: Path, overrides: tuple[str, ...], **options: Any) -> None:
     """Go on with RUN, a run directory, from its newest whole snapshot."""
     from manyscale.cli.running import Order, answered
     from manyscale.cli.running import run as run_order
-    from manyscale.launching import snapshots
 
     context = click.get_current_context()
     given = {
@@ -47,7 +46,7 @@ def command(run: Path, overrides: tuple[str, ...], **options: Any) -> None:
             before.machine,
             before.no_check,
             resumed_from=str(run.resolve()),
-            snapshot=str(snapshots.newest(run)),
+            snapshot=str(snapshot_of(run, before)),
         )
         return run_order(order, launch)
 
@@ -66,6 +65,20 @@ def order_of(run: Path) -> Any:
         raise Refused(f"{run / ORDER} cannot be read: {exc}.") from None
 
 
+def snapshot_of(run: Path, order: Any) -> Path:
+    """Return the newest whole set of a run, or what it began from if it made none itself."""
+    from manyscale.launching import runs, snapshots
+
+    done = runs.read(run).stands == runs.DONE
+    try:
+        return snapshots.newest(run.resolve(), further=done)
+    except Refused:
+        earlier = Path(order.snapshot)
+        if done or snapshots.sets(run) or not (order.snapshot and snapshots.is_whole(earlier)):
+            raise
+        return earlier
+
+
 def _refuse_unresumable(run: Path, order: Any, overrides: tuple[str, ...]) -> None:
     """Refuse a run that goes on or is done, and one whose spec is another now."""
     from manyscale.launching import runs
@@ -77,6 +90,11 @@ def _refuse_unresumable(run: Path, order: Any, overrides: tuple[str, ...]) -> No
         raise Refused(
             f"{run} is done; to go on, say how far with --set, as in --set macro.t_end=2.0."
         )
+    refuse_changed(run, order)
+
+
+def refuse_changed(run: Path, order: Any) -> None:
+    """Refuse to go on with a run whose spec is another now."""
     for name, digest in order.hashes.items():
         path = Path(name)
         if not path.is_file():

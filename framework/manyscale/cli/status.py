@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from manyscale.cli import terminal
+from manyscale.contract.refusal import Refused
 
 
 @click.command("status")
@@ -27,7 +28,7 @@ def command(run: Path | None, as_json: bool) -> None:
     if isinstance(found, dict):
         for name, value in found.items():
             if value not in (None, ""):
-                console.print(f"{name:10}{value}", soft_wrap=True, markup=False, highlight=False)
+                console.print(f"{name:12}{value}", soft_wrap=True, markup=False, highlight=False)
     console.print(_table(rows) if rows else "There is no run here.")
 
 
@@ -36,7 +37,11 @@ def _runs() -> list[dict[str, Any]]:
 
     found = []
     for folder in runs.runs_in(Path.cwd()):
-        told = runs.read(folder)
+        try:
+            told = runs.read(folder)
+        except Refused as exc:
+            found.append({"run": folder.name, "state": "unknown", "why": str(exc)})
+            continue
         found.append(
             {
                 "run": folder.name,

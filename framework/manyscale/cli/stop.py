@@ -19,6 +19,7 @@ from manyscale.contract.refusal import Refused
 def command(run: Path, now: bool, no_wait: bool, time_limit: float) -> None:
     """Stop RUN at a snapshot, wherever it is supervised."""
     from manyscale.launching import runs, stopping
+    from manyscale.launching.outcome import Failed, Stopped
 
     told = runs.read(run)
     if told.stands == runs.LOST:
@@ -34,4 +35,11 @@ def command(run: Path, now: bool, no_wait: bool, time_limit: float) -> None:
         if time.monotonic() > deadline:
             raise Refused(f"{run} was asked to stop, but still runs after {time_limit:g} s.")
         time.sleep(0.2)
-    click.echo(f"{run} is {told.stands}: {told.sentence or 'it came to its end before'}")
+    if told.stands == runs.LOST:
+        raise Refused(
+            f"{run}: its supervisor was killed meanwhile; `manyscale clean` ends what it left."
+        )
+    said = f"{run} is {told.stands}: {told.sentence or 'it came to its end before.'}"
+    if told.exit_code not in (0, Stopped.exit_code) and not now:
+        raise Failed(said)
+    click.echo(said)

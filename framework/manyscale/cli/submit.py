@@ -48,10 +48,10 @@ def command(
     from manyscale.launching.site import site
 
     launch = LaunchOptions.of(options)
-    wanted = site(profile).changed(time=time, partition=partition, account=account)
     order = Order(tuple(str(path.resolve()) for path in spec), overrides, _machine(spec, machine))
 
     def submitted() -> dict[str, Any]:
+        wanted = site(profile).changed(time=time, partition=partition, account=account)
         return _submit(order, launch, wanted, nodes, tasks_per_node, resubmit, dry_run)
 
     answered(launch.as_json, submitted)
@@ -100,11 +100,13 @@ def _submit(
     text = slurm.script(
         coupling.name, shape, folder, wanted, [*slurm.program(), "job", str(folder)]
     )
+    programs = {n.name: coupling.graph.programs[n.program] for n in coupling.graph.nodes.values()}
+    slurm.refuse_unknown(programs, wanted)
     if dry_run:
-        click.echo(text, nl=False)
+        if not launch.as_json:
+            click.echo(text, nl=False)
         return {"script": text}
     run_dir.create(coupling.name, folder)
-    programs = {n.name: coupling.graph.programs[n.program] for n in coupling.graph.nodes.values()}
     laid_over = slurm.site_programs(programs, wanted, folder, coupling.name)
     kept = {**asdict(order), "spec": [*order.spec, *map(str, laid_over)]}
     given = {

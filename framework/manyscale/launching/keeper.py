@@ -52,6 +52,15 @@ def standing(pid: int) -> Standing | None:
     return words[0], int(words[1]), int(words[3]), name
 
 
+def began(pid: int) -> int | None:
+    """Return when a process was started, in clock ticks since the machine was, None if gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except OSError:
+        return None
+
+
 def descendants(root: int) -> Family:
     """Return the standing of every living process below `root`, by process id."""
     below: dict[int, list[int]] = {}
@@ -101,8 +110,8 @@ def end_all(
 
 
 def tell(pid: int, number: int) -> None:
-    """Send a signal to a process that may be gone."""
-    with contextlib.suppress(ProcessLookupError):
+    """Send a signal to a process that may be gone, or root's own by now (sudo, a container)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 

@@ -53,13 +53,14 @@ def launch(
     `checkpoint_every` s of wall time have passed. Raises `Refused`, most often one of the kinds in
     `manyscale.launching.outcome`, with the one root cause if the coupling does not succeed.
     """
+    run = run.resolve()  # children and `manyscale clean` work in other folders
     limits = limits or Limits(total=time_limit)
     refuse_full(run, limits.free)
     told = runs.begin(run, list(files))
     stop = Stop(run)
     ending: BaseException | None = None
     try:
-        with signals_unwind(stop.ask), _secret(run) as secret:
+        with signals_unwind(stop.ask) as signals, _secret(run) as secret:
             seen = guarding.environment(
                 secret,
                 run,
@@ -72,7 +73,9 @@ def launch(
                 looks = _looks(run, limits, tree, watch)
                 if checkpoint_every is not None:
                     looks.append(Regularly(run, checkpoint_every).look)
-                ended = tree.wait([*looks, stop.look])
+                ended = tree.wait([signals, *looks, stop.look])
+            if ended.told is not None:
+                signals()  # whoever told the keeper told us as well
             _refuse_unsuccessful(run, ended)
     except BaseException as exc:
         ending = exc

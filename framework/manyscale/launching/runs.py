@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from manyscale.contract.refusal import Refused
+from manyscale.launching import keeper
 
 FILE = "run.json"
 RUNNING, DONE, LOST = "running", "done", "lost"
@@ -29,8 +30,9 @@ class RunFile:
     command: str
     host: str
     pid: int
-    pid_since: float
-    """Start of the supervising process, in s: a process id alone may be used again."""
+    pid_since: int
+    """Start of the supervising process after that of the machine, in clock ticks: a process id
+    alone may be used again, and the time of day may be set."""
     started: float
     ended: float | None = None
     exit_code: int | None = None
@@ -51,7 +53,8 @@ class RunFile:
             return None
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.pid_since) < 0.02:
+            dead = process.status() == psutil.STATUS_ZOMBIE
+            if not dead and keeper.began(self.pid) == self.pid_since:
                 return process
         return None
 
@@ -64,13 +67,13 @@ class RunFile:
 
 def begin(run: Path, files: list[Path]) -> RunFile:
     """Write that this process supervises a run of `files`."""
-    me = psutil.Process()
+    me = os.getpid()
     told = RunFile(
         state=RUNNING,
         command=shlex.join(["manyscale", *sys.argv[1:]]),
         host=socket.gethostname(),
-        pid=me.pid,
-        pid_since=me.create_time(),
+        pid=me,
+        pid_since=keeper.began(me) or 0,
         started=time.time(),
         files=tuple(map(str, files)),
         job=os.environ.get("SLURM_JOB_ID", ""),
@@ -122,5 +125,8 @@ def read(run: Path) -> RunFile:
 
 def runs_in(folder: Path) -> list[Path]:
     """Return the run directories right in a folder, newest first."""
-    found = [path.parent for path in folder.glob(f"*/{FILE}")]
-    return sorted(found, key=lambda run: (run / FILE).stat().st_mtime, reverse=True)
+    found = {}
+    for path in folder.glob(f"*/{FILE}"):
+        with contextlib.suppress(OSError):  # it was removed meanwhile
+            found[path.parent] = path.stat().st_mtime
+    return sorted(found, key=lambda run: found[run], reverse=True)

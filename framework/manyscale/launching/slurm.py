@@ -79,7 +79,7 @@ def script(name: str, shape: Shape, folder: Path, site: Site, launch: Sequence[s
         f"--time={site.time}" if site.time else "",
         f"--partition={site.partition}" if site.partition else "",
         f"--account={site.account}" if site.account else "",
-        f"--output={folder}/job_%j.out",
+        f"--output={shlex.quote(str(folder))}/job_%j.out",
         f"--signal=B:USR1@{site.signal_before}",
         "--no-requeue",
         *site.directives,
@@ -120,7 +120,8 @@ def submit(folder: Path) -> str:
 
 def runs_in(folder: Path) -> list[Path]:
     """Return the runs of the jobs in a folder, in their order."""
-    found = {int(path.name.removeprefix("run_")): path for path in folder.glob("run_[0-9]*")}
+    numbers = ((path, path.name.removeprefix("run_")) for path in folder.glob("run_[0-9]*"))
+    found = {int(number): path for path, number in numbers if number.isdecimal()}
     return [found[number] for number in sorted(found)]
 
 
@@ -167,6 +168,7 @@ def site_programs(
     `components` are yMMSL programs by component. Raises `Refused` for a component that the
     coupling does not have.
     """
+    refuse_unknown(components, site)
     if not site.programs:
         return []
     import ymmsl
@@ -175,9 +177,6 @@ def site_programs(
     programs: dict[Reference, Any] = {}
     custom: dict[Reference, Reference | None] = {}
     for component, wanted in site.programs.items():
-        if component not in components:
-            known = ", ".join(sorted(components))
-            raise Refused(f"The site profile names {component}; the coupling has {known}.")
         program = at_site(components[component], wanted, component)
         programs[program.name] = program
         # its own object: YAML would write an alias, which ymmsl does not read
@@ -187,12 +186,25 @@ def site_programs(
     return [path]
 
 
+def refuse_unknown(components: Mapping[str, Any], site: Site) -> None:
+    """Refuse a profile that names a component which the coupling does not have."""
+    for component in site.programs:
+        if component not in components:
+            known = ", ".join(sorted(components))
+            raise Refused(f"The site profile names {component}; the coupling has {known}.")
+
+
 def at_site(program: Any, wanted: ProgramSite, component: str) -> Any:
-    """Return a copy of a yMMSL program as a site starts it."""
+    """Return a copy of a yMMSL program as a site starts it; refuse one that is a script."""
     from copy import deepcopy
 
     from ymmsl.v0_2 import Reference
 
+    if program.script:
+        raise Refused(
+            f"The site profile names {component}, whose program is a script; say in the script"
+            " how it starts."
+        )
     found = deepcopy(program)
     found.name = Reference(f"{component.replace('.', '_')}_at_site")
     if wanted.modules:
@@ -202,7 +214,6 @@ def at_site(program: Any, wanted: ProgramSite, component: str) -> Any:
     if wanted.image:
         runs_python = Path(str(program.executable)).name.startswith("python")
         inner = wanted.python if runs_python else str(program.executable)
-        given = program.args if isinstance(program.args, list) else [program.args or ""]
         found.executable = Path("apptainer")
-        found.args = ["exec", *wanted.apptainer, wanted.image, inner, *given]
+        found.args = ["exec", *wanted.apptainer, wanted.image, inner, *(program.args or [])]
     return found

@@ -17,6 +17,7 @@ _TITLE = "Workflow snapshot for"
 # instances that had not begun stand in the table with no wall-clock time, and have no path
 _ROW = re.compile(r"^ +\S+ +\S+ +(?!0 )\S+ +(?:Intermediate|Final)$", re.MULTILINE)
 _TIMES = re.compile(r"^ +\S+ +(\S+) +\S+ +(?:Intermediate|Final)$", re.MULTILINE)
+_ON_THE_WAY = re.compile(r"^ +\S+ +\S+ +\S+ +Intermediate$", re.MULTILINE)
 _NUMBERED = re.compile(r"(.*)_(\d+)\.(?:pack|nc|\d+\.state|\d+\.engine)")
 
 
@@ -26,16 +27,28 @@ def sets(run: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, len(path.name), path.name))
 
 
-def newest(run: Path) -> Path:
-    """Return the newest set of which every file is whole; refuse a run that has none."""
+def newest(run: Path, *, further: bool = False) -> Path:
+    """Return the newest set of which every file is whole; refuse a run that has none.
+
+    To go `further` than a run that is done, a set in which somebody was still on the way.
+    """
     damaged = ""
+    ended = False
     for path in reversed(sets(run)):
+        if further and not _ON_THE_WAY.search(path.read_text(encoding="utf-8")):
+            ended = True
+            continue
         try:
             refuse_damaged_sets([path])
         except Refused as exc:
             damaged = damaged or f" The newest is damaged: {exc}"
             continue
         return path
+    if ended and not damaged:
+        raise Refused(
+            f"{run} cannot be made longer: in its only snapshots every component is at its end."
+            " Run it again with --checkpoint-every, or further from the start."
+        )
     raise Refused(
         f"{run} has no snapshot to go on from.{damaged} Snapshots are made where the spec has"
         " `checkpoints:`."

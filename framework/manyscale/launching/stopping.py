@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ ASKED = "stop_request"  # left in the run directory by whoever asks, on any host
 NOW = "now"
 _LEAD = 2.0  # s of wall time ahead of the fastest, so that all hear of it before
 _AGAIN = 20.0  # s after which a request that somebody missed is made again, with more lead
-_PATIENCE = 900.0  # s a run may take to its next whole set of snapshots
+_MOST_LEAD = 60.0  # s; who seldom looks still finds a moment that nobody has passed
+_PATIENCE = 7200.0  # s a run may take to its next whole set: two operators of the longest kind
 
 
 class Request:
@@ -59,7 +61,7 @@ class Request:
             new.write_text(f"{fastest + rate * self._lead!r}\n")
             new.replace(self._run / REQUEST)
             self._asked, self._seen = now, None
-            self._lead *= 2.0
+            self._lead = min(2.0 * self._lead, _MOST_LEAD)
 
 
 class Stop:
@@ -91,7 +93,7 @@ class Stop:
             self.snapshot = str(path)
             raise Stopped(
                 f"{self._run.name} stopped at a snapshot; go on with"
-                f" `manyscale resume {self._run}`."
+                f" `manyscale resume {shlex.quote(str(self._run))}`."
             )
         if time.monotonic() > self._since + _PATIENCE:
             raise Failed(
@@ -138,7 +140,8 @@ def saves(run: Path) -> bool:
 
 def ask(run: Path, *, now: bool = False) -> None:
     """Ask a run, wherever it is supervised, to stop at a snapshot, or now."""
-    if not now and not saves(run):
+    begun = (run / CONFIGURATION).is_file()  # before, the supervisor sees to it
+    if not now and begun and not saves(run):
         raise Refused(
             f"{run} cannot stop at a snapshot: its spec has no `checkpoints:`; end it with --now."
         )

@@ -63,11 +63,9 @@ class Tree:
         self._descriptors = descriptors
         self._seen: set[int] = set()
         self._told: dict[str, Any] = {}
-        self._was_subreaper = False
 
     def __enter__(self) -> Tree:
-        self._was_subreaper = _is_subreaper()
-        keeper.adopt()
+        _guardians.enter()
         watched, self._alive = os.pipe()
         self._report, report = os.pipe()
         numbers = ",".join(map(str, self._descriptors))
@@ -92,11 +90,9 @@ class Tree:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with _no_signals():
-            self.end()
-            if not self._was_subreaper:
-                keeper.adopt(False)
-            os.close(self._report)
+        self.end()
+        _guardians.leave()
+        os.close(self._report)
 
     def wait(self, looks: Sequence[Callable[[], None]]) -> Ending:
         """Call all `looks` again and again until the command has ended; return how it did."""
@@ -167,6 +163,31 @@ def _environ(pid: int) -> list[bytes]:
     return []
 
 
+class _Guardians:
+    """How many trees this process guards; it adopts orphans as long as there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._before = False
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._before = _is_subreaper()
+                keeper.adopt()
+            self._count += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count and not self._before:
+                keeper.adopt(False)
+
+
+_guardians = _Guardians()  # being a subreaper is of the process, not of one launch
+
+
 def _is_subreaper() -> bool:
     answer = ctypes.c_int()
     ctypes.CDLL(None).prctl(_IS_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
@@ -174,29 +195,32 @@ def _is_subreaper() -> bool:
 
 
 @contextlib.contextmanager
-def signals_unwind(on_request: Callable[[], None]) -> Iterator[None]:
-    """Let TERM, HUP and INT end a launch through its `finally`; USR1 asks for a clean stop."""
+def signals_unwind(on_request: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Let TERM, HUP and INT end a launch through its `finally`; USR1 asks for a clean stop.
+
+    A signal is only noted; what this yields raises `Interrupted` after one. So none breaks into
+    the beginning or the ending of a tree, however impatient somebody is.
+    """
+    caught: list[int] = []
+
+    def look() -> None:
+        if caught:
+            raise Interrupted(caught[0])
+
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
+        yield look  # only the main thread may set handlers
         return
-
-    def interrupt(number: int, frame: object) -> None:
-        raise Interrupted(number)
-
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    # nohup ignores HUP, and means it
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = [n for n in _SIGNALS if not (ignored and n == signal.SIGHUP)]
+    before: dict[int, Any] = {
+        number: signal.signal(number, lambda number, frame: caught.append(number))
+        for number in numbers
+    }
     before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda number, frame: on_request())
     try:
-        yield
+        yield look
+        look()
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _no_signals() -> Iterator[None]:
-    """Let nobody interrupt the ending of a tree; who is impatient is heard afterwards."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import shutil
 import time
@@ -59,6 +60,7 @@ class Watchdog:
         self._done_since: float | None = None
         self._agents: set[int] = set()
         self._agents_gone = 0.0
+        self._seen: dict[str, tuple[tuple[float, float], float]] = {}
 
     def look(self) -> None:
         """Raise the reason to end the run, if there is one."""
@@ -111,28 +113,46 @@ class Watchdog:
             if (told := telemetry.read(folder)) is not None
         }
         moving = {name: told for name, told in standings.items() if told.phase != DONE}
+        idle = {name: self._idle(name, told, now) for name, told in moving.items()}
         if not moving:
             self._refuse_unending(now)
             return
         for name, told in moving.items():
             limit = self._limits.stall_of(name)
-            if limit is not None and not told.waits and told.idle > limit:
+            if limit is not None and not told.waits and idle[name] > limit:
                 raise Stalled(_hangs(self._run, name, told, limit) + self._asleep())
         limit = self._limits.stall
-        if limit is not None and all(t.waits and t.idle > limit for t in moving.values()):
+        if limit is not None and all(t.waits and idle[n] > limit for n, t in moving.items()):
             raise Stalled(
                 f"{self._run.name}: nobody moved for {limit:g} s and the run was ended."
                 f"{stalled(self._run)}{self._asleep()}"
             )
 
+    def _idle(self, name: str, told: Standing, now: float) -> float:
+        """Return for how long a standing has been the same, in s in which this machine was awake.
+
+        The clocks of two nodes may differ, and a machine may sleep or be set another time.
+        """
+        standing = (told.since, told.updated)
+        if name not in self._seen or self._seen[name][0] != standing:
+            self._seen[name] = (standing, now)
+        return now - self._seen[name][1]
+
     def _refuse_unending(self, now: float) -> None:
         """Refuse a manager that does not end although all components have."""
         self._done_since = self._done_since or now
         log = tail(self._run / MANAGER_LOG, _LOG)
-        if set(_PLANNED.findall(log)) - set(_DEREGISTERED.findall(log)):
-            limit = self._limits.stall  # a program of another make may still be at work
-        else:
-            limit = self._limits.finish
+        silent = sorted(set(_PLANNED.findall(log)) - set(_DEREGISTERED.findall(log)))
+        if silent:  # programs of another make may still be at work
+            limits = [self._limits.stall_of(name) or math.inf for name in silent]
+            if now - self._done_since > max(limits):
+                raise Stalled(
+                    f"{self._run.name}: {', '.join(silent)} had not ended, and nothing was heard"
+                    f" for {max(limits):g} s; give it more with"
+                    f" --stall-limit {silent[0].partition('[')[0]}=SECONDS."
+                )
+            return
+        limit = self._limits.finish
         if limit is not None and now - self._done_since > limit:
             raise Stalled(
                 f"{self._run.name}: every component finished, but the manager did not end within"
@@ -151,8 +171,11 @@ class Watchdog:
 
 
 def refuse_full(run: Path, least: float) -> None:
-    """Refuse to go on with less than `least` bytes free for a run directory."""
-    free = shutil.disk_usage(run).free
+    """Refuse to go on without a run directory, or with less than `least` bytes free for it."""
+    try:
+        free = shutil.disk_usage(run).free
+    except OSError as exc:
+        raise Failed(f"The run directory {run} cannot be reached: {exc.strerror}.") from None
     if free < least:
         raise DiskFull(
             f"{run} has {free / 1e6:.0f} MB free, a run wants {least / 1e6:.0f} MB; make room, run"
