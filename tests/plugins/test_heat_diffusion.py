@@ -238,6 +238,55 @@ def test_a_micro_model_in_every_cell_gives_the_closed_form(tmp_path):
     np.testing.assert_allclose(q, 100.0 * 300.0 * math.log(2.0), rtol=1e-4)
 
 
+class Films(PowerLaw):
+    """A film of silicon in every cell, solved one by one by the kinetic model as it is."""
+
+    def o_f(self, state):
+        from manyscale_plugins.phonon_bte import PhononBte
+        from manyscale_plugins.phonon_modes import PhononModes
+
+        model, found = PhononBte(ncell=20, n_mu=4, direction="in_plane"), []
+        for T, dT, thickness in zip(state.T, state.dT, state.thickness, strict=True):
+            modes = PhononModes(n_modes=16).modes(round(T, 1))._asdict()
+            case = {"thickness": thickness, "temperature": T, "dT": dT}
+            came = {"modes_in": {**modes, "t_ref": T}, "bc_in": case}
+            ports = {name: ms.Contact(0.0, None, fields) for name, fields in came.items()}
+            ports |= {"incoming_in": None, "interface_in": None}
+            found.append(model.o_f(model.f_init(ms.Start(0.0), ms.Received(ports)))["flux_out"])
+        names = ("q", "temperature", "kappa_eff", "residual", "sweeps")
+        told = {name: np.array([one[name] for one in found]) for name in names}
+        return {"results_out": {"member": state.member, **told}}
+
+
+def test_a_kinetic_film_in_every_cell_gives_kirchhoff_of_its_own_conductivity(tmp_path):
+    from manyscale_plugins.phonon_bte import in_plane
+    from manyscale_plugins.phonon_bte.exact import kirchhoff
+    from manyscale_plugins.phonon_bte.spectrum import spectrum
+    from manyscale_plugins.phonon_modes import PhononModes
+
+    spec = write_spec(
+        tmp_path,
+        {
+            "fourier": Component("manyscale_plugins.heat_diffusion:HeatDiffusion"),
+            "micro": Component(f"{__name__}:Films"),
+        },
+        {"fourier.gradient_out": "micro.jobs_in", "micro.results_out": "fourier.flux_in"},
+        {
+            "fourier.lz": 1e-5, "fourier.nz": 50, "fourier.t_left": 400.0, "fourier.t_right": 200.0,
+            "fourier.dt": 1e3, "fourier.t_end": 1e4, "fourier.record": "field_out",
+        },
+    )  # fmt: skip
+    state = run_in_process(spec, tmp_path / "run").states["fourier"]
+    model = HeatDiffusion(lz=1e-5, nz=50, t_left=400.0, t_right=200.0, dt=1e3, t_end=1e4)
+    q = model.o_f(state)["field_out"]["q"]
+    T = np.linspace(200.0, 400.0, 41)
+    k = [
+        in_plane.conductivity(spectrum(*PhononModes(n_modes=16).modes(t)), 2e-7, 4, 0.0) for t in T
+    ]
+    known = kirchhoff(T, np.array(k), 200.0, 400.0) / 1e-5
+    np.testing.assert_allclose(q, known, rtol=1e-3)
+
+
 def answers(count, **changes):
     ones = np.ones(count)
     fields = {"member": np.arange(count), "kappa_eff": 100.0 * ones, "q": np.ones((count, 3))}

@@ -214,7 +214,7 @@ class HeatDiffusion(_HeatDiffusion):
         kappa_eff=Field("thermal_conductivity", "W/(m K)", "member"),
         residual=Field("number", "1", "member"),
         sweeps=Field("count", "1", "member", "int64"),
-        provenance=Field("number", "1", "member", "int32", optional=True),
+        provenance=Field("identity", "1", "member", "int32", optional=True),
         err=Field("number", "1", "member", optional=True),
     )
 
