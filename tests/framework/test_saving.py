@@ -8,6 +8,7 @@ import libmuscle
 import pytest
 import yaml
 
+from manyscale.hosting.saving import Saving
 from manyscale.launching import snapshots
 from manyscale.launching.local import launch
 
@@ -50,3 +51,14 @@ def test_what_is_used_of_libmuscle_is_there():
     assert "self._f_init_cache" in inspect.getsource(libmuscle.Instance)
     triggers = inspect.getsource(libmuscle.checkpoint_triggers.CombinedCheckpointTriggers)
     assert "self._triggers" in triggers
+
+
+def test_a_mark_is_newer_each_time_even_if_no_simulated_time_passes():
+    saving = Saving.__new__(Saving)
+    saving._mark = None
+    marks = []
+    for moment in (0.0, 0.0, 0.0, 5.0, 4.0):
+        saving._mark = saving._newer(moment)
+        marks.append(saving._mark)
+    assert marks == sorted(set(marks))
+    assert marks[3] == 5.0

@@ -8,6 +8,7 @@ it. So a set is consistent however often a window is repeated and whatever stamp
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -48,8 +49,14 @@ class Saving:
         moment = self._triggers._nextsim if self._triggers._has_checkpoints else None
         due = bool(self._instance.should_save_snapshot(now))
         if due:
-            self._mark = now if moment is None or moment > now else moment
+            self._mark = self._newer(now if moment is None or moment > now else moment)
         return due
+
+    def _newer(self, moment: float) -> float:
+        """Return a mark that others take for newer, also where no simulated time passes."""
+        if self._mark is None or moment > self._mark:
+            return moment
+        return math.nextafter(self._mark, math.inf)
 
     def marked(self, data: Any) -> Any:
         """Return data for the wire with the mark of the last snapshot, if there is one."""
