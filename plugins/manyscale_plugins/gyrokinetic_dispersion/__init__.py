@@ -8,6 +8,7 @@ import manyscale as ms
 from manyscale import Array, Clock, Field, Ge, Gt, Le
 
 if TYPE_CHECKING:
+    from manyscale import testing
     from manyscale_plugins.gyrokinetic_dispersion.kernel import Plasma, Scan
 
 STEEPEST = 20.0  # a/L_T and a/L_n
@@ -327,6 +328,25 @@ class RadialDispersion(_Dispersion):
     def scales(self) -> ms.Scales:
         """Return growth times and gyroradii at 2 keV and 5.4 T, a = 0.21 m; profiles come later."""
         return self._scales(GyrokineticDispersion()._plasma(None))
+
+    @classmethod
+    def example(cls) -> "testing.Example":
+        """Return three radii of a compact high-field tokamak."""
+        from manyscale import testing
+
+        profiles = {
+            "radius": np.array([0.3, 0.5, 0.7]),
+            "t_i": np.array([2000.0, 1200.0, 600.0]),
+            "t_e": np.array([2400.0, 1300.0, 600.0]),
+            "density": np.array([1.4e20, 1.2e20, 1.0e20]),
+            "b_field": np.array([4.9, 4.6, 4.4]),
+            "a_over_ln": np.array([0.3, 0.6, 1.0]),
+            "a_over_lti": np.array([1.5, 2.5, 3.5]),
+            "a_over_lte": np.array([2.0, 2.8, 3.2]),
+            "minor_radius": 0.21,
+            "major_radius": 0.67,
+        }
+        return testing.Example({"nk": 12, "n_kpar": 8}, {"profiles_in": profiles}, slots=3)
 
 
 def _profiles(came: ms.Contact) -> "Plasma":

@@ -30,7 +30,7 @@ def nodes(b: float, count: int = NODES) -> tuple[Complexes, Complexes]:
     from scipy.special import jv
 
     t, weight = np.polynomial.laguerre.laggauss(count)
-    y: Complexes = t * (1.0 + 1j * TURN)
+    y = (t * (1.0 + 1j * TURN)).astype(np.complex128)
     turned = weight * np.exp(-1j * TURN * t) * (1.0 + 1j * TURN)
     averaged: Complexes = turned * jv(0, np.sqrt(2.0 * b * y)) ** 2
     return y, averaged
