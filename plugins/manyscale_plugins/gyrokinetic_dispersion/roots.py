@@ -19,6 +19,7 @@ Complexes = NDArray[np.complex128]
 
 NO_NODES: Complexes = np.zeros(0, dtype=np.complex128)
 MOST = 16  # growing roots that are kept of one mode
+RINGS, STARTS = 24, 12  # starts of Newton: half circles, and how many on each
 _ITERATIONS = 60
 _EXACT = 1e-12
 _STEP = 0.5  # rad that D may turn between neighbouring samples
@@ -133,12 +134,13 @@ def growing(
     found = np.zeros(MOST, dtype=np.complex128)
     number = 0
     radius = reach(s, mode, y, weight)
-    for ring in range(16):
-        size = radius * 10.0 ** (-0.25 * ring)
-        for part in range(12):
+    least = max(1e-3 * s, 1e-6 * radius)
+    for ring in range(RINGS):
+        size = radius * (least / radius) ** (ring / (RINGS - 1))
+        for part in range(STARTS):
             if number in (wanted, MOST):
                 break
-            start = size * np.exp(1j * np.pi * (part + 0.5) / 12.0)
+            start = size * np.exp(1j * np.pi * (part + 0.5) / STARTS)
             w, reached = newton(start, s, mode, y, weight)
             if reached and w.imag > floor and _is_new(w, found[:number]):
                 found[number] = w
