@@ -146,8 +146,8 @@ def test_fastest_mode_does_not_depend_on_the_samples():
     places = []
     for samples in (4, 32, 101):
         s, w = np.zeros((200, samples)), np.zeros((200, samples), np.complex128)
-        at, root, fate = fastest.fastest(table, np.zeros((200, 0), complex),
-                                         np.zeros((200, 0), complex), s, w)  # fmt: skip
+        none, one = np.zeros((200, 0), complex), np.zeros(200, np.int64)
+        at, root, fate = fastest.fastest(table, one, none, none, s, w)
         assert not fate.any()
         assert (root.imag >= w.imag.max(axis=1) * (1.0 - 1e-12)).all()
         places.append((at, root))
@@ -200,6 +200,15 @@ def response_of_zeta(zeta, z_star, eta, b, theta):
     return 1.0 + theta + G0 * (zeta - z_star) * Z - z_star * eta * bracket
 
 
+def test_derivatives_of_the_slab():
+    one, w, s = mode(0.3, 0.8, 1.5, 4.0), -0.7 + 0.4j, 0.6
+    _, slope, along = slab.response(w, s, one)
+    by_w = [slab.response(w + d, s, one)[0] for d in (1e-5, -1e-5)]
+    by_s = [slab.response(w, s + d, one)[0] for d in (1e-5, -1e-5)]
+    assert slope == pytest.approx((by_w[0] - by_w[1]) / 2e-5, rel=1e-7)
+    assert along == pytest.approx((by_s[0] - by_s[1]) / 2e-5, rel=1e-7)
+
+
 @pytest.mark.parametrize(
     ("b", "w", "s"), [(0.1, -1.0 + 1.5j, 1.0), (0.5, -1.0 + 1.2j, 0.0), (2.0, 2.0 + 1.5j, 2.0)]
 )
@@ -211,17 +220,19 @@ def test_drift_against_quadrature_over_velocities(b, w, s):
     ratio = (w + one.kn + one.kt * (X**2 + Y - 1.5)) / (w - s * X + 0.35 * (2.0 * X**2 + Y))
     gyration = jv(0, np.sqrt(2.0 * b * Y)) ** 2
     integral = (of_y[:, None] * of_x * gyration * ratio).sum() / np.sqrt(np.pi)
-    found, slope = drift.response(w, s, one, *drift.nodes(b))
+    found, slope, along = drift.response(w, s, one, *drift.nodes(b))
     assert found == pytest.approx(1.8 - integral, abs=1e-9)
     ahead, behind = (drift.response(w + d, s, one, *drift.nodes(b))[0] for d in (1e-5, -1e-5))
     assert slope == pytest.approx((ahead - behind) / 2e-5, rel=1e-7)
+    ahead, behind = (drift.response(w, s + d, one, *drift.nodes(b))[0] for d in (1e-5, -1e-5))
+    assert along == pytest.approx((ahead - behind) / 2e-5, rel=1e-6, abs=1e-9)
 
 
 def test_drift_without_curvature_is_the_slab():
     differences = []
     for curvature in (1e-2, 1e-3):
         one = mode(0.3, 1.0, 1.0, 3.0, curvature)
-        D, _ = drift.response(-0.5 + 0.3j, 0.4, one, *drift.nodes(0.3))
+        D, *_ = drift.response(-0.5 + 0.3j, 0.4, one, *drift.nodes(0.3))
         differences.append(abs(D - slab.response(-0.5 + 0.3j, 0.4, one)[0]))
     assert differences[1] < 2e-2
     assert np.log10(differences[0] / differences[1]) == pytest.approx(1.0, abs=0.1)
@@ -324,14 +335,16 @@ def test_a_profile_comes_before_settings():
     np.testing.assert_allclose(by_profile["gamma"], by_settings["gamma"], rtol=1e-9)
 
 
-def test_many_radii_at_once_are_each_alone():
+@pytest.mark.parametrize("bend", ["none", "toroidal"])
+def test_many_radii_at_once_are_each_alone(bend):
     example = RadialDispersion.example()
-    profiles, model = example.messages["profiles_in"], RadialDispersion(**example.settings)
+    settings = {**example.settings, "drift": bend}
+    profiles, model = example.messages["profiles_in"], RadialDispersion(**settings)
     state = model.f_init(Start(0.0), Received({"profiles_in": Contact(0.0, None, profiles)}))
     spectra = model.o_f(state)["spectrum_out"]
     for radius, together in enumerate(spectra):
         alone = spectrum(
-            GyrokineticDispersion(**example.settings),
+            GyrokineticDispersion(**settings),
             theta=profiles["t_i"][radius] / profiles["t_e"][radius],
             a_over_lt=profiles["a_over_lti"][radius],
             minor_radius=profiles["minor_radius"],
@@ -393,3 +406,17 @@ def test_bad_radii_are_refused():
 def test_a_missed_root_is_an_error():
     with pytest.raises(ValueError, match=r"1 of 3 wave numbers, the first at k_y rho = 0.2, have"):
         kernel._refuse_missed(np.array([0, fastest.MISSED, 0]), np.array([0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize("curvature", [False, True])
+def test_radii_in_parts_give_the_same_bits(curvature):
+    one = np.ones(5)
+    here = kernel.Plasma(
+        2000.0 * one, 1800.0 * one, 1e20 * one, 5.4 * one, 0.21 * one, 0.67 * one, 0.7 * one,
+        np.linspace(2.0, 5.0, 5), np.linspace(2.0, 5.0, 5),
+    )  # fmt: skip
+    asked = scan(np.geomspace(0.1, 2.0, 5), curvature=curvature)
+    whole = kernel.branch(here, asked, kernel.ION)
+    parts = [kernel.branch(here.part(p), asked, kernel.ION) for p in (slice(0, 2), slice(2, 5))]
+    for all_of_it, some in zip(whole, zip(*parts, strict=True), strict=True):
+        np.testing.assert_array_equal(all_of_it, np.concatenate(some))

@@ -208,3 +208,11 @@ def _refuse_unfit(spectra: ms.Contact, shear: ms.Contact) -> None:
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer the model."""
     return [CrossScaleIndex]
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer what can be checked before a run."""
+    from manyscale_plugins.cross_scale_index import checks
+
+    return [checks.both_sides_of_the_split]

@@ -48,10 +48,10 @@ def _along(
 @njit(cache=True, error_model="numpy")
 def response(
     w: complex, s: float, mode: Mode, y: Complexes, weight: Complexes
-) -> tuple[complex, complex]:
-    """Return D and dD/dw for Im w >= 0 (and a little below)."""
+) -> tuple[complex, complex, complex]:
+    """Return D, dD/dw and dD/ds for Im w >= 0 (and a little below)."""
     e, kt = mode.curvature, mode.kt
-    D, change = 1.0 + mode.theta + 0.0j, 0.0j
+    D, change, along = 1.0 + mode.theta + 0.0j, 0.0j, 0.0j
     for node in range(y.size):
         root = np.sqrt(s * s - 8.0 * e * (w + e * y[node]))
         above, below = (s - root) / (4.0 * e), (s + root) / (4.0 * e)
@@ -61,8 +61,10 @@ def response(
         Z_, X, _, _ = moments(-below)
         lower, lower_slope = _along(below, -Z_, X, at)
         inner = (lower - upper) / root
-        # w moves c, the two roots by -+1/root, and root by -4 e/root
+        # w moves c, the two roots by -+1/root, and root by -4 e/root; s the roots and root
         moved = -Z_ - Z - (lower_slope + upper_slope) / root + inner * 4.0 * e / root
+        shifted = (1.0 + s / root) * lower_slope - (1.0 - s / root) * upper_slope
         D -= weight[node] * inner
         change -= weight[node] * moved / root
-    return D, change
+        along -= weight[node] * (0.25 * shifted / e - inner * s / root) / root
+    return D, change, along

@@ -126,7 +126,8 @@ def _solved(
     asked = np.flatnonzero((k.ravel() <= LARGEST) | (not scan.curvature))
     modes, y, weight = _modes(k.ravel()[asked], *(values[asked] for values in full))
     samples = np.zeros((asked.size, scan.n_kpar))
-    found = fastest.fastest(modes, y, weight, samples, np.zeros(samples.shape, np.complex128))
+    values = np.zeros(samples.shape, np.complex128)
+    found = fastest.fastest(modes, asked // k.shape[1], y, weight, samples, values)
     _refuse_missed(found[2], k.ravel()[asked])
     s, w = np.zeros(k.size), np.zeros(k.size, np.complex128)
     s[asked], w[asked] = found[:2]

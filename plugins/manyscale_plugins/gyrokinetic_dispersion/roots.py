@@ -29,8 +29,8 @@ _DEEPEST = 60  # halvings of an interval of the contour
 @njit(cache=True, error_model="numpy")
 def response(
     w: complex, s: float, mode: Mode, y: Complexes, weight: Complexes
-) -> tuple[complex, complex]:
-    """Return D and dD/dw, of the slab without nodes, else with curvature."""
+) -> tuple[complex, complex, complex]:
+    """Return D, dD/dw and dD/ds, of the slab without nodes, else with curvature."""
     if y.size == 0:
         return slab.response(w, s, mode)
     return drift.response(w, s, mode, y, weight)
@@ -39,17 +39,17 @@ def response(
 @njit(cache=True, error_model="numpy")
 def newton(
     w: complex, s: float, mode: Mode, y: Complexes, weight: Complexes
-) -> tuple[complex, bool]:
-    """Return a root near w, and whether it was reached."""
+) -> tuple[complex, complex, bool]:
+    """Return a root near w, its slope dw/ds, and whether it was reached."""
     for _ in range(_ITERATIONS):
-        D, slope = response(w, s, mode, y, weight)
-        step = D / slope
+        D, change, along = response(w, s, mode, y, weight)
+        step = D / change
         w = w - step
         if not abs(step) > _EXACT * abs(w):
-            return w, bool(np.isfinite(w.real) and np.isfinite(w.imag))
+            return w, -along / change, bool(np.isfinite(w.real) and np.isfinite(w.imag))
         if not abs(w) < 1e12:
             break
-    return w, False
+    return w, 0.0j, False
 
 
 @njit(cache=True, error_model="numpy")
@@ -124,27 +124,36 @@ def _turned(
 
 @njit(cache=True, error_model="numpy")
 def growing(
-    s: float, floor: float, mode: Mode, y: Complexes, weight: Complexes
+    s: float,
+    floor: float,
+    mode: Mode,
+    y: Complexes,
+    weight: Complexes,
+    guesses: Complexes = NO_NODES,
 ) -> tuple[Complexes, int]:
     """Return the roots with Im w > floor at s, fastest first, and how many should be found.
 
-    Newton starts from rings over the upper half of the plane until as many are found as counted.
+    Newton starts from guesses, then from rings over the upper half of the plane, until as many are
+    found as the argument principle counts.
     """
     wanted = turns(s, floor, mode, y, weight)
     found = np.zeros(MOST, dtype=np.complex128)
     number = 0
     radius = reach(s, mode, y, weight)
     least = max(1e-3 * s, 1e-6 * radius)
-    for ring in range(RINGS):
-        size = radius * (least / radius) ** (ring / (RINGS - 1))
-        for part in range(STARTS):
-            if number in (wanted, MOST):
-                break
-            start = size * np.exp(1j * np.pi * (part + 0.5) / STARTS)
-            w, reached = newton(start, s, mode, y, weight)
-            if reached and w.imag > floor and _is_new(w, found[:number]):
-                found[number] = w
-                number += 1
+    for start in range(guesses.size + RINGS * STARTS):
+        if number in (wanted, MOST):
+            break
+        if start < guesses.size:
+            begin = guesses[start]
+        else:
+            ring, part = divmod(start - guesses.size, STARTS)
+            size = radius * (least / radius) ** (ring / (RINGS - 1))
+            begin = size * np.exp(1j * np.pi * (part + 0.5) / STARTS)
+        w, _, reached = newton(begin, s, mode, y, weight)
+        if reached and w.imag > floor and _is_new(w, found[:number]):
+            found[number] = w
+            number += 1
     kept = found[:number]
     return kept[np.argsort(-kept.imag)], wanted
 

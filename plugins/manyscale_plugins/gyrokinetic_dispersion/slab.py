@@ -43,16 +43,18 @@ class Mode(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def response(w: complex, s: float, mode: Mode) -> tuple[complex, complex]:
-    """Return D and dD/dw of the slab."""
+def response(w: complex, s: float, mode: Mode) -> tuple[complex, complex, complex]:
+    """Return D, dD/dw and dD/ds of the slab."""
     zeta = w / s
     Z, X, W, slope = moments(zeta)
     kn, kt = mode.kn / s, mode.kt / s
     # 1 - G0 is what the mode stands on when G0 zeta Z has taken its share
-    D = 1.0 + mode.theta - mode.G0 + mode.G0 * (X + kn * Z + kt * W) - mode.spread * kt * Z
+    driven = mode.G0 * (kn * Z + kt * W) - mode.spread * kt * Z
+    D = 1.0 + mode.theta - mode.G0 + mode.G0 * X + driven
     change = mode.G0 * (Z - 2.0 * zeta * X + kt * slope)
     change -= 2.0 * X * (mode.G0 * kn - mode.spread * kt)
-    return D, change / s
+    # D depends on w/s, kn/s and kt/s, and is linear in the last two
+    return D, change / s, -(zeta * change + driven) / s
 
 
 @njit(cache=True, error_model="numpy")

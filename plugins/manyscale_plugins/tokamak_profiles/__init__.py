@@ -150,3 +150,11 @@ class TokamakProfiles(ms.ScaleModel):
 def manyscale_models() -> list[type[ms.ScaleModel]]:
     """Offer the model."""
     return [TokamakProfiles]
+
+
+@ms.hookimpl
+def manyscale_checks() -> list[ms.Check]:
+    """Offer what can be checked before a run."""
+    from manyscale_plugins.tokamak_profiles import checks
+
+    return [checks.as_many_as_radii]
