@@ -3,6 +3,8 @@
 Prints ms for one species and for both, for one radius and for 16; how many times longer the same
 samples take with arrays over k_y and scipy.special.wofz, Newton from one sample to the next; and
 how many roots of 1000 random modes were missed, by the argument principle. One core, one run.
+Last, 4 radii with the magnetic drift on one MPI rank and on two in turn, and which ratio two
+programs that know nothing of each other reach on this machine.
 """
 
 import os
@@ -11,14 +13,19 @@ for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
     os.environ[f"{name}_NUM_THREADS"] = "1"
 
 import statistics  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
 import time  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 from scipy.special import i0e, i1e, wofz  # noqa: E402
 
 from manyscale_plugins.gyrokinetic_dispersion import fastest, kernel, roots, slab  # noqa: E402
 
-REPEATS, SAMPLES, RADII, RANDOM = 9, 32, 16, 1000
+REPEATS, SAMPLES, RADII, RANDOM, PAIRS = 9, 32, 16, 1000, 3
+SHARED = 4  # radii on ranks
+WORKER = "worker"
 MASS_RATIO, ION_MASS = 3670.48, 3.3435837768e-27
 
 
@@ -94,6 +101,54 @@ def missed():
     return count
 
 
+def worker():
+    """Solve this rank's radii with the drift and print the seconds of the slowest rank."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    first, last = (SHARED * rank // comm.size for rank in (comm.rank, comm.rank + 1))
+    own, asked = plasma(SHARED).part(slice(first, last)), scan(True)
+    kernel.branch(own.part(slice(0, 1)), asked, kernel.ION)
+    comm.Barrier()
+    start = time.perf_counter()
+    for one in (kernel.ION, kernel.ELECTRON):
+        kernel.branch(own, asked, one)
+    seconds = comm.allreduce(time.perf_counter() - start, MPI.MAX)
+    if comm.rank == 0:
+        print(seconds)
+
+
+def started(ranks):
+    """Start the worker on some ranks."""
+    mpirun = [str(Path(sys.executable).with_name("mpirun")), "-n", str(ranks)] if ranks > 1 else []
+    return subprocess.Popen(
+        [*mpirun, sys.executable, __file__, WORKER], stdout=subprocess.PIPE, text=True
+    )
+
+
+def answered(process):
+    """Return the seconds a worker printed."""
+    return float(process.communicate(timeout=300)[0].split()[-1])
+
+
+def on_ranks():
+    """Print how two ranks compare with one, and with two programs side by side."""
+    ratios, apart, seconds = [], [], []
+    for _ in range(PAIRS):
+        alone, together = answered(started(1)), answered(started(2))
+        pair = [started(1), started(1)]
+        ratios.append(alone / together)
+        apart.append(2.0 * alone / max(answered(one) for one in pair))
+        seconds.append(alone)
+    print(
+        f"{SHARED} radii with the drift: {statistics.median(seconds):.1f} s on one rank, ratio to"
+        f" two {statistics.median(ratios):.2f}; two programs apart {statistics.median(apart):.2f}"
+    )
+
+
+if sys.argv[1:] == [WORKER]:
+    worker()
+    sys.exit()
 both(1), both(1, True), missed()  # compile
 alone, ions = milliseconds(lambda: kernel.branch(plasma(1), scan(), kernel.ION))
 pair, _ = milliseconds(lambda: both(1))
@@ -112,3 +167,7 @@ print(f"with the magnetic drift of the torus: {curved:.0f} ms, {curved / pair:.0
 start = time.perf_counter()
 print(f"{RANDOM} random modes: {missed()} with a missed root", end="")
 print(f", {1e3 * (time.perf_counter() - start) / RANDOM:.2f} ms each with the count")
+if Path(sys.executable).with_name("mpirun").is_file():
+    on_ranks()
+else:
+    print("no mpirun beside this Python: pip install manyscale[mpi]")

@@ -67,6 +67,14 @@ def test_every_radius_alone_and_all_together_are_the_same():
             assert one[name] == together[name][radius]
 
 
+def test_gradients_across_their_error_bars():
+    measured = sent(TokamakProfiles(table=rows(12)))["profiles_out"]
+    changed = sent(TokamakProfiles(table=rows(12), factor_lti=0.8, factor_lte=1.2))["profiles_out"]
+    np.testing.assert_array_equal(changed["a_over_lti"], 0.8 * measured["a_over_lti"])
+    np.testing.assert_array_equal(changed["a_over_lte"], 1.2 * measured["a_over_lte"])
+    np.testing.assert_array_equal(changed["t_i"], measured["t_i"])
+
+
 def test_the_field_falls_with_the_major_radius():
     major = np.linspace(1.71, 1.66, 20)
     model = TokamakProfiles(table=rows(20, major=major), b_field=2.0, major_radius=1.7)

@@ -21,7 +21,7 @@ class Range(NamedTuple):
     speed
         Largest gamma/k in m/s.
     mixing
-        Largest gamma/k**2 in m2/s, the mixing-length estimate of an eddy viscosity.
+        gamma/k**2 of the fastest mode in m2/s, the mixing-length estimate of an eddy viscosity.
     """
 
     gamma: float
@@ -60,7 +60,8 @@ def ranges(ky: Floats, gamma: Floats, split: float) -> tuple[Range, Range]:
 
 def _range(ky: Floats, gamma: Floats) -> Range:
     grows = np.maximum(gamma, 0.0)
-    return Range(float(grows.max()), float((grows / ky).max()), float((grows / (ky * ky)).max()))
+    top = int(grows.argmax())
+    return Range(float(grows[top]), float((grows / ky).max()), float(grows[top] / ky[top] ** 2))
 
 
 def index(low: Range, high: Range, shear: float, viscosity: float, k_ion: float) -> Index:

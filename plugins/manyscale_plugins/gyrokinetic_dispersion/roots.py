@@ -22,7 +22,9 @@ MOST = 16  # growing roots that are kept of one mode
 RINGS, STARTS = 24, 12  # starts of Newton: half circles, and how many on each
 _ITERATIONS = 60
 _EXACT = 1e-12
-_STEP = 0.5  # rad that D may turn between neighbouring samples
+_PARTS = 32  # intervals of the contour to begin with
+_STEP = 0.8  # rad that D may turn between neighbouring samples
+_BEND = 0.2  # of D: how far it may lie off the chord in the middle of an interval
 _DEEPEST = 60  # halvings of an interval of the contour
 
 
@@ -72,12 +74,12 @@ def reach(s: float, mode: Mode, y: Complexes, weight: Complexes) -> float:
 def turns(s: float, floor: float, mode: Mode, y: Complexes, weight: Complexes) -> int:
     """Return how many roots have Im w > floor at s.
 
-    Intervals are halved until D turns by less than half a radian in each half; -1 if that never
+    Intervals are halved until D runs nearly straight past the origin in each; -1 if that never
     happens, which is when a root lies on the line.
     """
     radius = reach(s, mode, y, weight)
     scale = 1e-3 * (s + 1e-3 * radius)
-    ends = np.sinh(np.linspace(-1.0, 1.0, 65) * np.arcsinh(radius / scale)) * scale
+    ends = np.sinh(np.linspace(-1.0, 1.0, _PARTS + 1) * np.arcsinh(radius / scale)) * scale
     total, before = 0.0, response(complex(ends[0], floor), s, mode, y, weight)[0]
     first = before
     for part in range(ends.size - 1):
@@ -112,7 +114,8 @@ def _turned(
         middle = 0.5 * (a + b)
         D = response(complex(middle, floor), s, mode, y, weight)[0]
         one, other = np.angle(D / D_a), np.angle(D_b / D)
-        if abs(one) < _STEP and abs(other) < _STEP:
+        bent = abs(D - 0.5 * (D_a + D_b)) > _BEND * abs(D)
+        if abs(one) < _STEP and abs(other) < _STEP and not bent:
             total += one + other
             continue
         if depth == _DEEPEST:

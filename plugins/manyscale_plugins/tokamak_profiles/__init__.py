@@ -60,6 +60,10 @@ class TokamakProfiles(ms.ScaleModel):
     minor_radius: Annotated[float, "m", "a, for a file with rho instead of r: r = rho a", Gt(0)] = (
         0.21
     )
+    factor_lti: Annotated[
+        float, "1", "times the measured a/L_Ti, to look across its error bar", Gt(0), Le(10)
+    ] = 1.0
+    factor_lte: Annotated[float, "1", "times the measured a/L_Te", Gt(0), Le(10)] = 1.0
 
     version: ClassVar[str] = "1"
     determinism: ClassVar[Literal["bitwise", "tolerance", "statistical"]] = "bitwise"
@@ -143,7 +147,11 @@ class TokamakProfiles(ms.ScaleModel):
 
         machine = kernel.Machine(self.b_field, self.major_radius, self.minor_radius)
         read = kernel.read(self.file, machine) if self.file else kernel.of_rows(self.table, machine)
-        return kernel.at_radii(read, np.linspace(self.inner, self.outer, self.count))
+        found = kernel.at_radii(read, np.linspace(self.inner, self.outer, self.count))
+        return found._replace(
+            a_over_lti=self.factor_lti * found.a_over_lti,
+            a_over_lte=self.factor_lte * found.a_over_lte,
+        )
 
 
 @ms.hookimpl
