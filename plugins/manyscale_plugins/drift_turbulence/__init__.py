@@ -93,7 +93,7 @@ class DriftTurbulence(ms.ScaleModel):
     returned: Annotated[
         float, "1", "part of the scattered energy that comes back at random", Ge(0), Lt(1)
     ] = 0.5
-    zonal_friction: Annotated[float, "1/s", "damping of zonal flows", Ge(0)] = 3e4
+    zonal_friction: Annotated[float, "1/s", "damping of zonal flows by collisions", Ge(0)] = 3e3
     noise: Annotated[float, "1", "rms of the first potential in (T/e) (rho/a)", Gt(0)] = 0.1
     seed: Annotated[int, "1", "of the first noise and of what comes back", Ge(0)] = 1
     settle: Annotated[float, "1", "part of an exchange before means begin", Ge(0), Lt(1)] = 0.0

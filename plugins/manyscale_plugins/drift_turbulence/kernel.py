@@ -66,7 +66,7 @@ class Grid:
 class Plasma:
     """What the equation says of a mode.
 
-    drive: growth rate (columns,) at kx = 0, times (ky/k)2 elsewhere. drift: v_*. hyper: of k8; nu:
+    drive: growth rate (columns,) at kx = 0, times (ky/k)4 elsewhere. drift: v_*. hyper: of k8; nu:
     of k2; friction: of zonal modes. scattering: rate in turnovers of a mode's own size, `returned`
     of its energy comes back. shear: of the mean flow, d vy/dx. zonal: the other species does not
     respond to ky = 0. pade: M = 1 + b/(1 + b) + electrons b with b = k2, else 1 + b.

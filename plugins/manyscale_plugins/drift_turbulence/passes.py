@@ -50,7 +50,8 @@ def _rate(
     pade, electrons = shape
     ky2 = ky * ky
     b = kx * kx + ky2
-    growth = drive * ky2 / b - nu * b - hyper * (b * b) * (b * b)
+    slope = ky2 / b
+    growth = drive * slope * slope - nu * b - hyper * (b * b) * (b * b)
     if zonal:
         growth -= friction * (1.0 - adiabatic(b, zonal, pade))
     return complex(growth, -drift * ky / response(b, zonal, pade, electrons))

@@ -16,8 +16,10 @@ def rates(grid: Grid, plasma: Plasma, tilt: float = 0.0) -> Complexes:
     kx = grid.kx[:, None] - tilt * grid.ky
     b = kx**2 + grid.ky**2
     b[0, 0] = 1.0
-    growth = plasma.drive * grid.ky**2 / b - plasma.nu * b - plasma.hyper * b**4
-    growth = growth - plasma.friction * (grid.ky == 0.0)
+    growth = plasma.drive * (grid.ky**2 / b) ** 2 - plasma.nu * b - plasma.hyper * b**4
+    if plasma.zonal:
+        z = b[:, 0] / (1.0 + b[:, 0])
+        growth[:, 0] -= plasma.friction * (1.0 - (z**2 if plasma.pade else 0.0))
     found = growth - 1j * plasma.drift * grid.ky / response(grid, plasma, tilt)
     found[0, 0] = 0.0
     return np.asarray(found)
