@@ -18,6 +18,10 @@ SPECS = {p.parent.name: p.parent for p in Path("coupling_specs").resolve().glob(
 SMALL = {
     "heat_slabs": {"interface.windows": 3, "steel.cells": 20, "rubber.cells": 20},
     "elastic_tube": {"nodes": 21, "relaxation.windows": 2},
+    "plasma_radial_scan": {
+        "dispersion.drift": "none", "dispersion.nk": 12, "ion_scale.exchanges": 1,
+        "ion_scale.run_length": 2e-7, "electron_scale.run_length": 4e-9,
+    },
     "pipe_diffusion": {
         "nz": 16, "lz": 2.0e-7, "bulk.nx": 8, "bulk.ny": 8, "bulk.lx": 1.0e-7, "bulk.ly": 1.0e-7,
         "bulk.dt": 1.0e3, "bulk.t_end": 4.0e3, "pipe.cell_size": 1.25e-8,
