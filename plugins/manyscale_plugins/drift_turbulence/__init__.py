@@ -277,16 +277,14 @@ class DriftTurbulence(ms.ScaleModel):
         return self._from_noise(state) if start.kept is None else _from_kept(state, start.kept)
 
     def _from_noise(self, state: State) -> State:
-        from manyscale_plugins.drift_turbulence import kernel, measures
+        from manyscale_plugins.drift_turbulence import kernel
 
         grid, plasma = self._grid(), self._plasma(state)
         random = ms.random_numbers(state.key, 0)
         flow = kernel.Flow(kernel.noise(grid, plasma, random, self.noise), 0.0, 0)
-        sample = kernel.Stepper(grid, plasma, 1.0).sample(flow)
-        units = self._units(state)
-        seen = measures.seen([sample], units, state.columns, state.gradients)
-        mean = measures.means(seen, 0.0, units)
-        return self._moved(state, flow).but(own_shear=mean.shear, k=mean.k)
+        # nothing is measured yet: noise shears nobody, eddies will be as large as the fastest mode
+        k = float(grid.ky[np.argmax(plasma.drive)]) / self._units(state).rho
+        return self._moved(state, flow).but(k=k)
 
     def _moved(self, state: State, flow: "Flow") -> State:
         """Return the State with another flow in it."""

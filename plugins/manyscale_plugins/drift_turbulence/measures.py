@@ -65,3 +65,13 @@ def means(all_samples: Seen, settle: float, units: Units) -> Mean:
 def _nu(sums: Floats) -> Floats:
     vorticity = np.sqrt(sums[:, 2])
     return np.asarray(0.5 * sums[:, 1] / np.where(vorticity > 0.0, vorticity, 1.0))
+
+
+def mean_and_error(values: Floats, first: int = 0) -> tuple[float, float]:
+    """Return the mean of exchanges from `first` on, and its standard error.
+
+    Exchanges are taken as independent: they should be longer than the eddies live.
+    """
+    kept = np.asarray(values, dtype=float)[first:]
+    error = kept.std(ddof=1) / np.sqrt(len(kept)) if len(kept) > 1 else np.nan
+    return float(kept.mean()), float(error)
