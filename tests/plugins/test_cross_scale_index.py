@@ -1,10 +1,14 @@
 """The index of two scales: its four numbers, the switch and its hysteresis."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import manyscale as ms
 from manyscale import Contact, Received, Start
+from manyscale.coupling.prove import diagnose
 from manyscale_plugins.cross_scale_index import CrossScaleIndex, kernel
 
 RHO, SPLIT = 1e-3, 0.8
@@ -156,3 +160,22 @@ def test_ranges_of_a_spectrum():
     low, high = kernel.ranges(np.array([1.0, 2.0, 4.0]), np.array([3.0, 5.0, -1.0]), 2.0)
     assert low == kernel.Range(gamma=5.0, speed=3.0, mixing=1.25)
     assert high == kernel.Range(0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (
+            {"dispersion.ky_max": 0.5},
+            r"dispersion looks at k_y rho_i from 0.05 to 0.5, nothing above",
+        ),
+        ({"dispersion.ky_min": 2.0}, r"nothing up to the split of 0.8; give it a smaller ky_min"),
+        ({}, ""),
+    ],
+)
+def test_a_spectrum_on_one_side_is_found_before_the_run(settings, says):
+    spec = Path(__file__).parents[2] / "coupling_specs/plasma_cross_scale"
+    problems = diagnose([spec], settings, with_machine=False).problems
+    found = [str(problem) for problem in problems if problem.code == "XSCL01"]
+    assert len(found) == bool(says)
+    assert not says or re.search(says, found[0])
