@@ -57,6 +57,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/bridges.py
 	$(BIN)/python benchmarks/relaxation.py
 	$(BIN)/python benchmarks/regrid.py
+	$(BIN)/python benchmarks/plasma.py
 	$(BIN)/python benchmarks/plasma_dispersion.py
 	$(BIN)/python benchmarks/mpi_waiting.py
 	$(BIN)/python benchmarks/mpi_scaling.py
