@@ -84,9 +84,9 @@ def _index(run: Run, ax: Any) -> None:
     said, model = run.record("index", "index_out"), run.models["index"]
     active = said.active.values.astype(bool)
     turns = np.arange(len(active))
-    ax.semilogy(turns, said.i.values, "k-", lw=0.8)
-    ax.semilogy(turns[active], said.i.values[active], "C3o", ms=4, label="electrons simulated")
-    ax.semilogy(turns[~active], said.i.values[~active], "C0o", ms=4, label="not simulated")
+    ax.plot(turns, said.i.values, "k-", lw=0.8)
+    ax.plot(turns[active], said.i.values[active], "C3o", ms=4, label="electrons simulated")
+    ax.plot(turns[~active], said.i.values[~active], "C0o", ms=4, label="not simulated")
     ax.axhline(model.i_on, color="0.5", ls="--", lw=0.8)
     ax.axhline(model.i_off, color="0.5", ls=":", lw=0.8)
     ax.set(xlabel="exchange", ylabel="index")

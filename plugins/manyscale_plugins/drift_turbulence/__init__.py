@@ -254,7 +254,14 @@ class DriftTurbulence(ms.ScaleModel):
         decision = {"active": True, "wE": 1e4, "index": np.ones(4)}
         eddy = {"nu_turb": 0.1, "q_e": 1e3}
         return testing.Example(
-            {"n": 32, "box": 32.0, "run_length": 2e-6, "exchanges": 2, "samples": 10},
+            {
+                "scale": "both",
+                "n": 32,
+                "box": 32.0,
+                "run_length": 2e-6,
+                "exchanges": 2,
+                "samples": 10,
+            },
             {"spectrum_in": spectrum, "decision_in": decision, "eddy_in": eddy},
         )
 
