@@ -62,6 +62,8 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/uq.py
 	$(BIN)/python benchmarks/downscaling_kernels.py
 	$(BIN)/python benchmarks/downscaling.py
+	$(BIN)/python benchmarks/plasma.py
+	$(BIN)/python benchmarks/plasma_dispersion.py
 	$(BIN)/python benchmarks/mpi_waiting.py
 	$(BIN)/python benchmarks/mpi_scaling.py
 	$(BIN)/python benchmarks/phonon_bte.py

@@ -34,6 +34,24 @@ SMALL = {
     },
     "elastic_tube": {"nodes": 21, "relaxation.windows": 2},
     "total_variance": {"n_outer": 6, "n_inner": 3},
+    "plasma_radial_scan": {
+        "dispersion.drift": "none", "dispersion.nk": 12, "ion_scale.exchanges": 1,
+        "ion_scale.run_length": 2e-7, "electron_scale.run_length": 4e-9,
+    },
+    "plasma_cross_scale": {
+        "ion_scale.n": 32, "ion_scale.box": 32.0, "ion_scale.run_length": 2.0e-7,
+        "ion_scale.exchanges": 2, "electron_scale.run_length": 2.5e-8, "samples": 5,
+        "dispersion.nk": 8,
+    },
+    "plasma_always_on": {
+        "ion_scale.n": 32, "ion_scale.box": 32.0, "ion_scale.run_length": 2.0e-7,
+        "ion_scale.exchanges": 2, "electron_scale.run_length": 2.5e-8, "samples": 5,
+        "dispersion.nk": 8,
+    },
+    "plasma_direct": {
+        "both_scales.n": 32, "both_scales.box": 32.0, "both_scales.run_length": 1.0e-7,
+        "both_scales.exchanges": 1, "both_scales.samples": 5, "dispersion.nk": 8,
+    },
     "pipe_diffusion": {
         "nz": 16, "lz": 2.0e-7, "bulk.nx": 8, "bulk.ny": 8, "bulk.lx": 1.0e-7, "bulk.ly": 1.0e-7,
         "bulk.dt": 1.0e3, "bulk.t_end": 4.0e3, "pipe.cell_size": 1.25e-8,

@@ -198,7 +198,11 @@ def _spec(model: type[ScaleModel], folder: Path, ranks: int | None = None) -> Pa
         suffix, many = ("_of_slots", example.slots) if slots else ("", None)
         down, up = ports_of(model, "f_init", slots=slots), ports_of(model, "o_f", slots=slots)
         called = bool(ports_of(model, "f_init", slots=False) or (not slots and down))
-        if not both and (down or (up and called)):
+        if up and called and slots and not down:
+            # whoever calls is another one: the answers to it go on from here
+            components["listener"] = Component(f"{_PEERS}:listener_of_slots@{reference}", many)
+            conduits |= _up("listener", up)
+        elif not both and (down or (up and called)):
             peer = f"caller{suffix}"
             components[peer] = Component(f"{_PEERS}:caller{suffix}@{reference}", many)
             conduits |= _down(peer, down) | _up(peer, up)

@@ -59,6 +59,12 @@ def caller_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
     return _made(f"{model.__name__}SlotCaller", (_Caller,), model, {**down, **up})
 
 
+def listener_of_slots(model: type[ScaleModel]) -> type[ScaleModel]:
+    """Return a model that takes what a slot of `model` answers to a caller of its own."""
+    up = {p.name: F_INIT(**_heard(p)) for p in ports_of(model, "o_f", slots=True)}
+    return _made(f"{model.__name__}SlotListener", (_Callee,), model, up)
+
+
 def callee(model: type[ScaleModel]) -> type[ScaleModel]:
     """Return a model that `model` calls at its turns: O_I ports lead here, S come from here."""
     return _callee(model, slots=False)
