@@ -23,6 +23,12 @@ def root_cause(run: Path) -> str:
     if failures and not (failures[0][1]["victim"] and exits and _died(run, *exits[0])):
         first = failures[0][1]
         return f"{first['traceback']}{_victims(run, first['instance'])}{first['sentence']}"
+    for name in _ABSENT.findall(tail(run / MANAGER_LOG, _LAST_WORDS)):
+        said = last_line(run / "instances" / name / "stderr.txt")
+        what = (
+            f"{name} ended with exit code 0 without ever taking part: {said or 'it said nothing'}"
+        )
+        return f"{_victims(run, name)}{run.name}: {what}."
     for name, code in exits:
         said = last_line(run / "instances" / name / "stderr.txt")
         standing = telemetry.read(run / "instances" / name / "workdir")
@@ -47,6 +53,7 @@ def _victims(run: Path, cause: str) -> str:
 
 _LAST_WORDS = 2**22  # bytes of the manager's log in which the exit codes stand
 _EXIT = re.compile(r"Instance (\S+) quit with exit code (-?\d+)")
+_ABSENT = re.compile(r"Instance (\S+) quit with no error \(exit code 0\)")
 _KILLED_BY_AGENT = -9  # what becomes of the others after one has failed
 
 
