@@ -75,7 +75,7 @@ def mutations(document):
 
     for name, component in models(document)[0]["components"].items():
         yield from of_component(mutant, name, component)
-    for sender, receiver in models(document)[0]["conduits"].items():
+    for sender, receiver in pairs(models(document)[0]):
         yield from of_conduit(mutant, sender, receiver, document)
     for key, value in document["settings"].items():
         yield from of_setting(mutant, key, value)
@@ -136,32 +136,53 @@ def of_component(mutant, name, component):
             )
 
 
+def pairs(model):
+    """Every conduit as sender and receiver; those of one sender to several one by one."""
+    return [
+        (sender, receiver)
+        for sender, some in model["conduits"].items()
+        for receiver in ([some] if isinstance(some, str) else some)
+    ]
+
+
+def led(model, sender, receiver, to):
+    """The conduit from sender to receiver leads elsewhere, or nowhere."""
+    some = model["conduits"][sender]
+    rest = [to if one == receiver else one for one in ([some] if isinstance(some, str) else some)]
+    rest = [one for one in rest if one]
+    if not rest:
+        model["conduits"].pop(sender)
+    else:
+        model["conduits"][sender] = rest[0] if len(rest) == 1 else rest
+
+
 def of_conduit(mutant, sender, receiver, document):
-    yield mutant(f"no {sender}", lambda d, m: m["conduits"].pop(sender))
+    yield mutant(f"no {sender} {receiver}", lambda d, m: led(m, sender, receiver, ""))
     yield mutant(
         f"{sender} misspelt", lambda d, m: renamed(m["conduits"], sender, misspelt(sender))
     )
-    yield mutant(
-        f"{receiver} misspelt", lambda d, m: m["conduits"].update({sender: misspelt(receiver)})
-    )
+    yield mutant(f"{receiver} misspelt", lambda d, m: led(m, sender, receiver, misspelt(receiver)))
     for word in ("last", "repeat", "pad"):
         yield mutant(
-            f"{sender} {word}",
-            lambda d, m, w=word: m["conduits"].update({sender: f"{w} {receiver}"}),
+            f"{sender} {word} {receiver}",
+            lambda d, m, w=word: led(m, sender, receiver, f"{w} {receiver}"),
         )
     if " " in receiver:
         bare = receiver.split()[-1]
-        yield mutant(f"{sender} no filter", lambda d, m: m["conduits"].update({sender: bare}))
-    for other, there in models(document)[0]["conduits"].items():
+        yield mutant(f"{sender} no filter", lambda d, m: led(m, sender, receiver, bare))
+    for other, there in pairs(models(document)[0]):
         if other > sender:
             yield mutant(
-                f"{sender} and {other} crossed",
-                lambda d, m, o=other, t=there: m["conduits"].update({sender: t, o: receiver}),
+                f"{sender} {receiver} and {other} {there} crossed",
+                lambda d, m, o=other, t=there: (
+                    led(m, sender, receiver, t),
+                    led(m, o, t, receiver),
+                ),
             )
     yield mutant(
-        f"{sender} turned round",
+        f"{sender} {receiver} turned round",
         lambda d, m: (
-            m["conduits"].pop(sender),
+            led(m, sender, receiver, ""),
             m["conduits"].update({receiver.split()[-1]: sender}),
         ),
     )
@@ -187,7 +208,7 @@ def of_contracts(document):
     """Contracts in which one field of a connected port is something else."""
     (model,) = models(document)
     known = {entry.model.name: entry for entry in registry.load()}
-    ends = {end.split()[-1] for pair in model["conduits"].items() for end in pair}
+    ends = {end.split()[-1] for pair in pairs(model) for end in pair}
     for end in sorted(ends):
         name, port = end.split(".")
         entry = known[model["components"][name]["implementation"]]
@@ -209,7 +230,7 @@ def of_contracts(document):
 
 def names_beyond(model, known, end):
     """Names of the fields that something else along the conduits of a port declares."""
-    wires = [(sender, receiver.split()[-1]) for sender, receiver in model["conduits"].items()]
+    wires = [(sender, receiver.split()[-1]) for sender, receiver in pairs(model)]
     found = set()
     for sender, receiver in wires:
         if end not in (sender, receiver):
