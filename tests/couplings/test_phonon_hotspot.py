@@ -105,7 +105,8 @@ def test_short_mean_free_paths_bring_back_the_law_of_fourier():
     current = float((modes.heat_capacity * np.abs(modes.velocity)).sum())
     short = 2e-8  # m, a fifth of a cell
     settings = {"hotspot.gray_lambda": short, "substrate.conductivity": current * short / 3.0}
-    settings |= {"hotspot.heated_for": 1.0, "dt": 2e-8}
+    settings |= {"hotspot.heated_for": 1.0}
+    settings |= {f"{name}.dt": 2e-8 for name in ("interface", "hotspot", "substrate")}
     fields = accepted(coupled(**settings), "hotspot.field_out")
     law = report()._fourier(Models(**settings), 8)
     for field, whole in zip(fields, law, strict=True):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LANES = 64  # of a block at least: a few vector registers, and within the first cache
-BLOCKS = 64  # at most: more ranks than that have nothing to do
+BLOCKS = 32  # at most: more ranks than that have nothing to do
 _WORTH_THREADS = 2**22  # cells times pairs; threads that wait for busy cores cost more below
 _REASSOCIATE = {"reassoc", "contract", "nsz"}
 
