@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import manyscale as ms
-from manyscale.hosting.loop import ONE_RANK, Spread
+from manyscale.hosting.plug import ONE_RANK, Spread
 from manyscale_plugins.mass_diffusion import MassDiffusion
 
 PAIRS, SECONDS, LINES = 5, 1.0, 4
