@@ -12,6 +12,7 @@ from typing import Any
 from manyscale.contract.fields import Field
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
+from manyscale.contract.refusal import Refused
 from manyscale.contract.settings import Setting, bound_value
 
 FORMAT = "manyscale-contract/1"
@@ -81,10 +82,13 @@ def _setting(setting: Setting) -> dict[str, Any]:
 
 
 def _scales(model: type[ScaleModel]) -> dict[str, Any] | None:
-    """Return the scales at the default settings, None if some setting is required."""
+    """Return the scales at the default settings, None if these alone make no model."""
     if any(setting.required for setting in model.settings().values()):
         return None
-    scales = model().scales()
+    try:
+        scales = model().scales()
+    except Refused:  # one of several settings must be given
+        return None
     return {
         name: None if scale is None else {"grain": scale.grain, "extent": scale.extent}
         for name, scale in (("time_s", scales.time), ("length_m", scales.length))
