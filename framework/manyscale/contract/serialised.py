@@ -13,6 +13,7 @@ from manyscale.contract.fields import Field
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.ports import Port
 from manyscale.contract.refusal import Refused
+from manyscale.contract.scales import Scales
 from manyscale.contract.settings import Setting, bound_value
 
 FORMAT = "manyscale-contract/1"
@@ -82,13 +83,13 @@ def _setting(setting: Setting) -> dict[str, Any]:
 
 
 def _scales(model: type[ScaleModel]) -> dict[str, Any] | None:
-    """Return the scales at the default settings, None if these alone make no model."""
+    """Return the scales at the default settings, None if some setting is required."""
     if any(setting.required for setting in model.settings().values()):
         return None
     try:
         scales = model().scales()
-    except Refused:  # one of several settings must be given
-        return None
+    except Refused:  # one of several settings must be given: nothing is known without it
+        scales = Scales()
     return {
         name: None if scale is None else {"grain": scale.grain, "extent": scale.extent}
         for name, scale in (("time_s", scales.time), ("length_m", scales.length))
