@@ -15,7 +15,7 @@ from manyscale_plugins.drift_turbulence import figures, measures
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STUDY = Path(__file__).parent / "reference/study.csv"
+STUDY = Path(__file__).resolve().parent / "reference/study.csv"
 FIRST = 4  # exchanges that are left out of means: the eddies still grow
 
 

@@ -137,15 +137,6 @@ def read(folder: Path, rank: int = 0) -> Standing | None:
     return Standing(*told)
 
 
-def read_standing(folder: Path) -> dict[str, Any]:
-    """Return what an instance's engine shows of itself, nothing if it does not."""
-    try:
-        found: dict[str, Any] = json.loads((folder / STANDING_FILE).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
-
-
 def read_ranks(folder: Path) -> dict[int, Standing]:
     """Return the standing of every rank of an instance that has told one."""
     ranks = range(len(list(folder.glob(CLOCK_FILE.replace(".", "*.")))))

@@ -43,7 +43,6 @@ def examine(*, quick: bool = False) -> Iterator[Finding]:
         _interpreter,
         _versions,
         _cores,
-        _namespaces,
         _address,
         _hostname,
         _disk,
@@ -96,11 +95,6 @@ def _cores() -> Iterator[Finding]:
             os.environ["OMP_NUM_THREADS"],
             "MUSCLE3 sets it for every component from `resources`",
         )
-
-
-def _namespaces() -> Iterator[Finding]:
-    """Nothing depends on them: only say how processes are kept together."""
-    yield Finding("process trees", "ok", "kept by subreapers, no namespaces or cgroups needed")
 
 
 def _address() -> Iterator[Finding]:

@@ -84,9 +84,3 @@ def moments(zeta: complex) -> tuple[complex, complex, complex, complex]:
         Z = 1j * ROOT_PI * (2.0 * np.exp(-zeta * zeta) - _faddeeva(-zeta))
     X = 1.0 + zeta * Z
     return Z, X, zeta * X - 0.5 * Z, (3.0 - 2.0 * zeta * zeta) * X - 1.0
-
-
-@njit(cache=True, error_model="numpy")
-def plasma_dispersion(zeta: complex) -> complex:
-    """Return Z(zeta) = pi**-1/2 int exp(-x**2)/(x - zeta) dx, continued to Im zeta <= 0."""
-    return moments(zeta)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from typing import Protocol
 
 from manyscale.bridges.farm.members import Crew, Outcome, Task
 
@@ -101,16 +101,3 @@ class Queues:
         if own:
             return own.popleft()
         return self._open.popleft() if self._open else None
-
-    def put_back(self, number: int) -> None:
-        """Give a task to whoever is free next."""
-        self._open.appendleft(number)
-
-
-def everything(done: Iterator[Done], count: int) -> tuple[list[Outcome], list[int]]:
-    """Return all outcomes in the order of their tasks, and who computed them."""
-    outcomes: list[Any] = [None] * count
-    homes = [0] * count
-    for number, worker, outcome in done:
-        outcomes[number], homes[number] = outcome, worker
-    return outcomes, homes
