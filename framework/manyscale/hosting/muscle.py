@@ -32,6 +32,7 @@ from manyscale.hosting.failure import failure
 from manyscale.hosting.loop import drive
 from manyscale.hosting.plug import ONE_RANK, Ended, Plug, Spread, ended_early
 from manyscale.hosting.saving import Saving
+from manyscale.hosting.transport.fast_path import FastPath
 from manyscale.registry.registry import by_reference
 from manyscale.results.record import STORE, Recorder
 
@@ -110,8 +111,10 @@ def _given_name() -> str:
 
 def _joined(names: dict[Operator, list[str]], *flags: InstanceFlags) -> Instance:
     """Register with the manager; refuse to resume from what libmuscle cannot."""
+    fast = FastPath()
+    fast.install()
     try:
-        return Instance(names, *flags)
+        instance = Instance(names, *flags)
     except AttributeError as exc:
         if exc.name != "_wall":
             raise
@@ -122,6 +125,8 @@ def _joined(names: dict[Operator, list[str]], *flags: InstanceFlags) -> Instance
         if "snapshot" not in str(exc):
             raise
         raise Refused(f"{exc}") from None
+    fast.meet(instance)
+    return instance
 
 
 class _Hosted:

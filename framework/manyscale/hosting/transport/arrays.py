@@ -1,0 +1,151 @@
+"""Arrays inside messages: beside the message in a segment, or within it without detours.
+
+An array is an extension type of MessagePack: kind, order, number of axes, shape, and then its
+bytes, or where in a segment they lie. Types and orders are those of libmuscle's grids, and a
+receiver gets the same read-only `Grid`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import msgpack
+import numpy as np
+from libmuscle.grid import Grid
+
+from manyscale.contract.fields import Array
+from manyscale.hosting.transport.segments import BrokenPeerError, Segment
+
+INLINE, SHARED = 40, 41
+"""Codes of the extension types; those of libmuscle are below 10."""
+LARGE = 2**14
+"""Bytes from which an array lies in a segment."""
+ALIGNED = 64  # bytes; where arrays begin in a segment
+_KINDS = tuple(np.dtype(name) for name in ("int32", "int64", "float32", "float64", "bool"))
+_CODES = {kind: code for code, kind in enumerate(_KINDS)}
+_START = struct.Struct("<BBB5x")
+_PLACE = struct.Struct("<QQQ")  # number of the segment, its filling, where in it
+_MOST_AXES = 64
+
+
+class Source(Protocol):
+    """Where a receiver finds the segments of a sender."""
+
+    def mapping(self, segment: int) -> Array:
+        """Return the bytes of a segment."""
+
+    def release(self, segment: int, filling: int) -> None:
+        """Say that a filling is needed no more."""
+
+
+def travels(value: Any) -> bool:
+    """Return whether an array, bare or as a grid, is of a kind that travels like this."""
+    if isinstance(value, Grid):
+        return not value.indexes and travels(value.array)
+    return isinstance(value, np.ndarray) and value.dtype in _CODES
+
+
+def large(data: Any) -> Iterator[Array]:
+    """Yield the arrays of a message that belong into a segment."""
+    if isinstance(data, dict):
+        for value in data.values():
+            yield from large(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from large(value)
+    elif isinstance(data, Grid | np.ndarray) and travels(data):
+        array = data.array if isinstance(data, Grid) else data
+        if array.nbytes >= LARGE:
+            yield array
+
+
+def inline(array: Array) -> msgpack.ExtType:
+    """Return an array with its bytes."""
+    return msgpack.ExtType(INLINE, _head(array) + array.tobytes(order="A"))
+
+
+def shared(array: Array, segment: Segment, start: int) -> msgpack.ExtType:
+    """Copy an array into a segment; return where it lies."""
+    end = start + array.nbytes
+    place = segment.bytes[start:end].view(array.dtype).reshape(array.shape, order=_order(array))
+    np.copyto(place, array)
+    head = _head(array)
+    return msgpack.ExtType(SHARED, head + _PLACE.pack(segment.number, segment.filling, start))
+
+
+def from_inline(data: bytes) -> Grid:
+    """Return the array whose bytes a message carries."""
+    kind, order, shape, start = _read_head(data)
+    return Grid(np.ndarray(shape, kind, data, start, order=order))
+
+
+class Lease:
+    """A filling of a segment that this receiver needs, until its last array is gone."""
+
+    def __init__(self, source: Source, segment: int, filling: int) -> None:
+        self.source, self.segment, self.filling = source, segment, filling
+        self.bytes = source.mapping(segment)
+
+    def __del__(self) -> None:
+        self.source.release(self.segment, self.filling)
+
+
+class _Piece:
+    """Keeps a lease alive for one array; numpy reads where the array lies."""
+
+    def __init__(self, lease: Lease, array: Array) -> None:
+        self.lease = lease
+        self.__array_interface__ = array.__array_interface__
+
+
+class Leases:
+    """The segments that one message refers to."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._leases: dict[tuple[int, int], Lease] = {}
+
+    def array(self, data: bytes) -> Grid:
+        """Return an array that lies in a segment; raise `BrokenPeerError` if it cannot."""
+        kind, order, shape, start = _read_head(data)
+        if len(data) != start + _PLACE.size:
+            raise BrokenPeerError("an array arrived whose place is unreadable.")
+        number, filling, begin = _PLACE.unpack_from(data, start)
+        lease = self._leases.get((number, filling))
+        if lease is None:
+            lease = self._leases[number, filling] = Lease(self._source, number, filling)
+        size = math.prod(shape) * kind.itemsize
+        if begin % ALIGNED or begin + size > len(lease.bytes):
+            raise BrokenPeerError(
+                f"an array of {size} bytes at {begin} was announced in a segment of"
+                f" {len(lease.bytes)}."
+            )
+        there = lease.bytes[begin : begin + size].view(kind).reshape(shape, order=order)
+        return Grid(np.asarray(_Piece(lease, there)))
+
+
+def _order(array: Array) -> Any:
+    return "F" if array.flags.f_contiguous else "C"
+
+
+def _head(array: Array) -> bytes:
+    """Return kind, order and shape; a multiple of 16 bytes, so that numbers lie well after it."""
+    start = _START.pack(_CODES[array.dtype], array.flags.f_contiguous, array.ndim)
+    lengths = struct.pack(f"<{array.ndim}Q", *array.shape)
+    return start + lengths + bytes(8 * (1 - array.ndim % 2))
+
+
+def _read_head(data: bytes) -> tuple[Any, Any, tuple[int, ...], int]:
+    """Return kind, order, shape, and where the rest begins."""
+    try:
+        code, order, axes = _START.unpack_from(data)
+        shape = struct.unpack_from(f"<{axes}Q", data, _START.size)
+        kind = _KINDS[code]
+    except (struct.error, IndexError):
+        raise BrokenPeerError("an array arrived whose kind or shape is unreadable.") from None
+    if axes > _MOST_AXES or math.prod(shape) > 2**60:
+        raise BrokenPeerError(f"an array of shape {shape} arrived.")
+    return kind, "F" if order else "C", shape, _START.size + 8 * (axes + 1 - axes % 2)

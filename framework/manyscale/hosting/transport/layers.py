@@ -1,0 +1,82 @@
+"""Which layers of the fast path an instance uses, and what of libmuscle they rely on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import sys
+from pathlib import Path
+
+from manyscale.contract.refusal import Refused, nearest
+
+VARIABLE = "MANYSCALE_MESSAGES"
+LAYERS = ("payload", "ring", "spin", "lean")
+WORDS = ("fast", "stock", *LAYERS)
+
+READ = {
+    "communicator": "1e37920b23afe056490d131f0e02246248f9a2c82afdf83b2020e5a5d63264a3",
+    "mpp_client": "c1e7231b313f9c3bc36c1a0d15996620aed59e19957d180b9e52d6d12261f2f6",
+    "mpp_message": "8c0ad89955d1c44147bb2bc6835a71d1643ecebd7a33a8dac43b6ba2af1aa272",
+    "mpp_server": "e1d67e42a3474d3530b85a06cc57927217cf98b2ce8f2ee303c35d623ef5687c",
+    "outbox": "a540d886f20a227d9545680595bc6cac0aaeecc87fcc284cafb598592f34775b",
+    "post_office": "992378458b59e8e761366bfba340bf65f14091ddc4abaa4f4d56f2ab84a039e4",
+}
+"""SHA-256 of the modules of libmuscle 0.11.0 whose private names are used, as they were read."""
+
+_OFFICE = ("mpp_server", "outbox", "post_office")
+_RELIES = {
+    "payload": ("mpp_message", *_OFFICE),
+    "ring": _OFFICE,
+    "lean": ("communicator", "mpp_client", "mpp_message"),
+}
+
+
+def asked(text: str | None = None) -> frozenset[str]:
+    """Return the layers that `MANYSCALE_MESSAGES`, or `text`, asks for: all if it is not set.
+
+    Raises `Refused` for an unknown word.
+    """
+    given = os.environ.get(VARIABLE, "fast") if text is None else text
+    words = [word.strip() for word in given.split(",") if word.strip()]
+    for word in words:
+        if word not in WORDS:
+            raise Refused(
+                f"{VARIABLE} is {given!r}, and {word!r} is no layer of messages; expected stock,"
+                f" fast, or some of {', '.join(LAYERS)}.{nearest(word, WORDS)}"
+            )
+    return frozenset(LAYERS) if "fast" in words else frozenset(words) - {"stock"}
+
+
+def possible(wanted: frozenset[str]) -> tuple[frozenset[str], dict[str, str]]:
+    """Return those of the wanted layers that work here, and why the others do not."""
+    why = {layer: reason for layer in wanted if (reason := _hindrance(layer))}
+    if "spin" in wanted and "ring" not in wanted - why.keys():
+        why["spin"] = "there is no ring to look at"
+    return wanted - why.keys(), why
+
+
+def _hindrance(layer: str) -> str:
+    """Return why a layer cannot work here, nothing if it can."""
+    if layer != "lean" and not (sys.platform == "linux" and hasattr(os, "memfd_create")):
+        return "this system has no anonymous shared memory (memfd)"
+    if layer in ("ring", "spin") and platform.machine() not in ("x86_64", "AMD64"):
+        # the order in which two processes see one another's writes is that of x86
+        return f"the order of writes to memory on {platform.machine()} is not provided for"
+    strange = [name for name in _RELIES.get(layer, ()) if not _is_as_read(name)]
+    if strange:
+        return f"libmuscle.{strange[0]} is not the one that was read (muscle3 0.11.0)"
+    return ""
+
+
+def _is_as_read(name: str) -> bool:
+    """Return whether a module of libmuscle is, byte for byte, what the layers were written for."""
+    found = importlib.util.find_spec(f"libmuscle.{name}")
+    if found is None or found.origin is None:
+        return False
+    try:
+        source = Path(found.origin).read_bytes()
+    except OSError:
+        return False
+    return hashlib.sha256(source).hexdigest() == READ[name]

@@ -1,0 +1,147 @@
+"""The sending side of an instance for peers on its own host."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from typing import Any
+
+from libmuscle.mcp.transport_server import RequestHandler, TransportServer
+
+from manyscale.hosting.transport import local_socket, wire
+from manyscale.hosting.transport.local_socket import Location
+from manyscale.hosting.transport.outgoing import ASK, HEAD, ROOM, Outgoing, Peer
+from manyscale.hosting.transport.segments import Pool
+from manyscale.hosting.transport.wire import Shipment
+
+_logger = logging.getLogger(__name__)
+_GRACE = 60.0  # s for receivers to hang up, as long as libmuscle gives them
+
+
+class Dispatch:
+    """Everything that an instance sends to peers on its host."""
+
+    def __init__(self, layers: frozenset[str], budget: int) -> None:
+        self.layers = layers
+        self.pool = Pool(budget)
+        self.loading = wire.Loading(self.pool)
+        self.outgoing: dict[str, Outgoing] = {}
+        """By the port that receives, of peers on this host that understand this."""
+        self._lock = threading.Lock()
+        self._office: Any = None
+
+    def to(self, receiver: str) -> Outgoing | None:
+        """Return how a port on this host is reached, None if it is not reached like this."""
+        found = self.outgoing.get(receiver)
+        return None if found is None or found.stock is not None else found
+
+    def meet(self, receiver: str) -> Outgoing:
+        """Send to a port in this way from now on."""
+        with self._lock:
+            return self.outgoing.setdefault(receiver, Outgoing(receiver, self._inlined))
+
+    def attach(self, office: Any) -> None:
+        """Take the place of libmuscle's post office for the ports that are known here."""
+        self._office = office
+        deposit, get, wait = office.deposit, office.get_message, office.wait_for_receivers
+
+        def deposit_here(receiver: Any, message: Any) -> None:
+            to = self.outgoing.get(str(receiver))
+            if to is None:
+                deposit(receiver, message)
+            else:
+                to.send(message if isinstance(message, Shipment) else Shipment(message))
+
+        def get_message(receiver: Any) -> Any:
+            to = self.outgoing.get(str(receiver))
+            if to is not None:  # it could not connect here
+                to.become_stock(lambda message: deposit(receiver, message))
+            return get(receiver)
+
+        def wait_for_receivers() -> None:
+            while not all(to.delivered for to in self.outgoing.values()):
+                time.sleep(0.002)
+            wait()
+
+        office.deposit = deposit_here
+        office.get_message = get_message
+        office.wait_for_receivers = wait_for_receivers
+
+    def _inlined(self, message: bytes) -> bytes:
+        """Return a message that needs no segments, as libmuscle itself encodes it."""
+        return wire.inlined(message, self.pool)
+
+
+class LocalServer(TransportServer):
+    """Serves peers on this host."""
+
+    dispatch: Dispatch
+
+    def __init__(self, handler: RequestHandler) -> None:
+        super().__init__(handler)
+        self.dispatch.attach(handler._post_office)  # type: ignore[attr-defined]
+        self._socket, self._name = local_socket.listening()
+        self._open: set[socket.socket] = set()
+        self._closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def get_location(self) -> str:
+        """Return where peers on this host connect."""
+        layers = ",".join(sorted(self.dispatch.layers & {"payload", "ring"}))
+        return str(Location(local_socket.this_host(), self._name, layers))
+
+    def close(self, graceful: bool = True) -> None:
+        """Wait until all receivers have hung up, then listen no more."""
+        deadline = time.monotonic() + (_GRACE if graceful else 0.0)
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.002)
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for made in list(self._open):
+            with contextlib.suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
+        self.dispatch.pool.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                made, _ = self._socket.accept()
+            except OSError:
+                return
+            self._open.add(made)
+            threading.Thread(target=self._serve, args=(made,), daemon=True).start()
+
+    def _serve(self, made: socket.socket) -> None:
+        served: dict[int, Outgoing] = {}
+        try:
+            with made:
+                local_socket.admit(made)
+                peer = Peer(made)
+                while packet := local_socket.receive(made)[0]:
+                    self._heed(packet, peer, served)
+        except ConnectionError as exc:
+            _logger.info("A connection on this host ended: %s", exc)
+        except Exception:
+            _logger.exception("A connection on this host was closed because of an error")
+        finally:
+            for to in served.values():
+                to.lose()
+            self._open.discard(made)
+
+    def _heed(self, packet: bytes, peer: Peer, served: dict[int, Outgoing]) -> None:
+        what, number, ring = HEAD.unpack_from(packet)
+        if what == ROOM:
+            served[number].room()
+            return
+        if what != ASK:
+            raise ConnectionError(f"a packet {what!r} that is not understood")
+        if number in served:
+            served[number].ask()
+            return
+        to = served[number] = self.dispatch.meet(packet[HEAD.size :].decode())
+        to.subscribe(peer, number, bool(ring) and "ring" in self.dispatch.layers)
