@@ -95,6 +95,12 @@ _OPTIONS = (
         default="",
         help="What to listen on: an IP address or interface:NAME. On one host the loopback.",
     ),
+    click.option(
+        "--messages",
+        default="",
+        metavar="LAYERS",
+        help="How messages travel on one host: fast, stock, or some of payload,ring,spin,lean.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object."),
 )
 
@@ -119,6 +125,7 @@ class LaunchOptions:
     foreign: tuple[str, ...]
     environment: tuple[str, ...]
     address: str
+    messages: str
     as_json: bool
 
     @classmethod

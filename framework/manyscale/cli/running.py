@@ -67,6 +67,7 @@ def run(order: Order, options: LaunchOptions) -> dict[str, Any]:
     Raises `Refused`, with what is known about the run as `found`.
     """
     from manyscale.coupling.prove import diagnose
+    from manyscale.hosting.transport.layers import asked
     from manyscale.launching import local, runs, snapshots
     from manyscale.launching import run_dir as run_dirs
     from manyscale.launching.outcome import OutsideTolerance
@@ -87,6 +88,7 @@ def run(order: Order, options: LaunchOptions) -> dict[str, Any]:
         coupling = diagnosis.proven()
     components = [node.name for node in coupling.graph.nodes.values()]
     limits = options.limits(components)
+    asked(options.messages or None)
     options.refuse_unknown_foreign(components)
     snapshots.refuse_damaged_sets(coupling.files)
     system = report.system_report(coupling.files)
@@ -108,6 +110,8 @@ def run(order: Order, options: LaunchOptions) -> dict[str, Any]:
                 environment=options.environment,
                 address=options.address,
                 checkpoint_every=options.checkpoint_every,
+                messages=options.messages,
+                instances=sum(len(node.instances) for node in coupling.graph.nodes.values()),
                 watch=watch.look,
             )
         found |= _report(console, coupling, system, folder)
@@ -157,7 +161,9 @@ def _write_provenance(coupling: Any, folder: Path, command_line: list[str]) -> N
 
 
 def _report(console: Console, coupling: Any, system: Any, folder: Path) -> dict[str, Any]:
+    from manyscale.hosting.transport import account
     from manyscale.launching import local
+    from manyscale.launching.run_dir import instance_folders
     from manyscale.results import report
     from manyscale.results.run import run_of
 
@@ -167,6 +173,9 @@ def _report(console: Console, coupling: Any, system: Any, folder: Path) -> dict[
         console.print(Text(f"{label:8}{path}"), soft_wrap=True)
     if not rows:
         console.print("Nothing was recorded: set `record` of a component to ports of it.")
+    told = account.lines(account.read(instance_folders(folder).values()))
+    for sentence in told:
+        console.print(Text(sentence), soft_wrap=True)
     strangers = local.strangers(folder)
     for sentence in strangers:
         console.print(Text(sentence), soft_wrap=True)
@@ -176,6 +185,7 @@ def _report(console: Console, coupling: Any, system: Any, folder: Path) -> dict[
             for row in rows
         ],
         "figure": str(figure),
+        "messages": told,
         "strangers": strangers,
     }
 

@@ -80,14 +80,20 @@ def host(model: type[ScaleModel], spread: Spread = ONE_RANK) -> int:
     instance: Instance | None = None
     hosted: _Hosted | None = None
     try:
+        fast = FastPath(Path.cwd())
+        fast.install()
         if model.run is not None:
             instance = _joined(names)
+            fast.meet(instance)
             plug.instance, plug.doing = str(instance._instance_id), "in its own loop"
             model.run(instance)
+            fast.tell()
             return 0
         instance = _joined(names, InstanceFlags.USES_CHECKPOINT_API)
+        fast.meet(instance)
         hosted = _Hosted(model, instance, plug)
         hosted.run()
+        fast.tell()
     except (Exception, SystemExit) as exc:
         told = failure(plug, exc)
         with contextlib.suppress(OSError):  # a full disk must not hide the first cause
@@ -111,10 +117,8 @@ def _given_name() -> str:
 
 def _joined(names: dict[Operator, list[str]], *flags: InstanceFlags) -> Instance:
     """Register with the manager; refuse to resume from what libmuscle cannot."""
-    fast = FastPath()
-    fast.install()
     try:
-        instance = Instance(names, *flags)
+        return Instance(names, *flags)
     except AttributeError as exc:
         if exc.name != "_wall":
             raise
@@ -125,8 +129,6 @@ def _joined(names: dict[Operator, list[str]], *flags: InstanceFlags) -> Instance
         if "snapshot" not in str(exc):
             raise
         raise Refused(f"{exc}") from None
-    fast.meet(instance)
-    return instance
 
 
 class _Hosted:

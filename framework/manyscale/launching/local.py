@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from manyscale.hosting import telemetry
+from manyscale.hosting.transport import budget
+from manyscale.hosting.transport import layers as transport
 from manyscale.launching import guarding, logs, runs, snapshots
 from manyscale.launching.causes import root_cause
 from manyscale.launching.logs import tail
@@ -42,6 +44,8 @@ def launch(
     environment: Collection[str] = (),
     address: str = "",
     checkpoint_every: float | None = None,
+    messages: str = "",
+    instances: int = 0,
     watch: Callable[[], None] | None = None,
 ) -> None:
     """Run a coupling to its end in the existing directory `run`.
@@ -50,7 +54,9 @@ def launch(
     named in `foreign` may come without the guard; `environment` names variables that the
     components see besides the usual ones; `address` is what everybody listens on, an IP address
     or `interface:NAME`; where the spec has `checkpoints:`, snapshots are asked for whenever
-    `checkpoint_every` s of wall time have passed. Raises `Refused`, most often one of the kinds in
+    `checkpoint_every` s of wall time have passed. `messages` names the layers of the fast path
+    (`manyscale.hosting.transport.layers`), all of them unless told; `instances` share the memory
+    that messages may take. Raises `Refused`, most often one of the kinds in
     `manyscale.launching.outcome`, with the one root cause if the coupling does not succeed.
     """
     run = run.resolve()  # children and `manyscale clean` work in other folders
@@ -68,6 +74,7 @@ def launch(
                 foreign=[*foreign],
                 keep=[*environment],
             )
+            seen |= _for_messages(messages, instances)
             manager = command(files, run)
             with Tree(manager, run, run / OUTPUT, seen, secret.descriptors) as tree:
                 looks = _looks(run, limits, tree, watch)
@@ -82,6 +89,14 @@ def launch(
         raise
     finally:
         runs.end(run, told, ending, stop.snapshot)
+
+
+def _for_messages(layers: str, instances: int) -> dict[str, str]:
+    """Return what instances are told about how messages travel."""
+    told = {transport.VARIABLE: layers} if layers else {}
+    if instances:
+        told[budget.VARIABLE] = str(budget.of_each(instances))
+    return told
 
 
 def _looks(

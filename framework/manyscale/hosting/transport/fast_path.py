@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import libmuscle.instance
 from libmuscle.mcp import type_registry
 from libmuscle.mpp_message import Milestone, MPPMessage
 
-from manyscale.hosting.transport import layers, wire
+from manyscale.hosting.transport import account, layers, wire
+from manyscale.hosting.transport.account import Account, Way
 from manyscale.hosting.transport.budget import budget
 from manyscale.hosting.transport.client import LocalClient
 from manyscale.hosting.transport.lean import LeanCommunicator
 from manyscale.hosting.transport.local_socket import Location
 from manyscale.hosting.transport.server import Dispatch, LocalServer
 
+_OVER_MEMORY = frozenset(("payload", "ring"))
 _logger = logging.getLogger(__name__)
 
 
 class FastPath:
-    """How one instance exchanges messages with peers on its host."""
+    """How one instance exchanges messages with peers on its host; `folder` is the instance's."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ways: list[Way] = []
         self.layers, self.why_not = layers.possible(layers.asked())
         for layer, why in self.why_not.items():
             _logger.warning("Messages: the layer %s is off: %s.", layer, why)
@@ -30,7 +35,7 @@ class FastPath:
 
     def install(self) -> None:
         """Let the next instance of this process use the layers that are on."""
-        if self.layers & {"payload", "ring"}:
+        if self.layers & _OVER_MEMORY:
             server = _with(LocalServer, dispatch=self.dispatch)
             client = _with(LocalClient, layers=self.layers)
             type_registry.transport_server_types.append(server)
@@ -46,16 +51,50 @@ class FastPath:
         for port in communicator._port_manager._ports.values():
             if port.operator.allows_sending() and port.is_connected():
                 self._meet_receivers(communicator, port)
+        self.tell()
+
+    def tell(self) -> None:
+        """Leave an account of how messages travel."""
+        pool = self.dispatch.pool
+        for way in self._ways:
+            to = self.dispatch.outgoing.get(way.receiver)
+            if to is not None:
+                way.messages, way.shared = to.messages, to.shared
+                if to.stock is not None:
+                    way.way, way.why = account.STOCK, "its receiver could not connect in memory"
+        told = Account(tuple(self._ways), pool.budget, pool.most, pool.refused)
+        account.write(self._folder, told)
 
     def _meet_receivers(self, communicator: Any, port: Any) -> None:
         info = communicator._peer_info
         for slot in range(port.get_length()) if port.is_vector() else [None]:
+            mine = communicator._get_endpoints(port, slot)[0]
             for end in info.get_peer_endpoints(port.name, slot):
-                places = map(Location.parsed, info.get_peer_locations(end.instance()))
-                place = next((p for p in places if p is not None and p.here), None)
-                if place is not None and self.layers & {"payload", "ring"}:
-                    to = self.dispatch.meet(str(end.ref()))
-                    to.carries = "payload" in place.layers.split(",")
+                way = Way(str(mine), str(end), account.STOCK)
+                self._ways.append(way)
+                self._meet(way, info.get_peer_locations(end.instance()))
+
+    def _meet(self, way: Way, locations: list[str]) -> None:
+        """Send to a receiver in memory if it and this instance can."""
+        places = [place for place in map(Location.parsed, locations) if place is not None]
+        here = next((place for place in places if place.here), None)
+        if not self.layers & _OVER_MEMORY:
+            way.why = self._reason(_OVER_MEMORY)
+        elif not places:
+            way.why = "its receiver does not offer more"
+        elif here is None:
+            way.why = "its receiver is on another host"
+        else:
+            theirs = frozenset(here.layers.split(","))
+            both = self.layers & theirs
+            self.dispatch.meet(way.receiver).carries = "payload" in both
+            way.way = account.RING if "ring" in both else account.SOCKET
+            way.why = "" if both >= _OVER_MEMORY else self._reason(_OVER_MEMORY - both)
+
+    def _reason(self, layers: frozenset[str]) -> str:
+        """Return why some layers are not used."""
+        told = [self.why_not[layer] for layer in sorted(layers) if layer in self.why_not]
+        return told[0] if told else f"{' and '.join(sorted(layers))} switched off"
 
 
 def _with(kind: type, **what: Any) -> Any:
@@ -68,7 +107,14 @@ def _carry_arrays(dispatch: Dispatch) -> None:
 
     def encoded(self: MPPMessage) -> Any:
         to = dispatch.to(str(self.receiver))
-        if to is None or not to.carries or isinstance(self.data, Milestone):
+        if to is None or isinstance(self.data, Milestone):
+            return stock(self)
+        if to.gone:
+            raise RuntimeError(
+                f"Error while sending a message: connection with peer '{self.receiver[:-1]}' was"
+                " lost. Did the peer crash?"
+            )
+        if not to.carries:
             return stock(self)
         return dispatch.loading.shipped(wire.plain(self))
 

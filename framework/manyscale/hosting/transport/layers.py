@@ -43,8 +43,8 @@ def asked(text: str | None = None) -> frozenset[str]:
     for word in words:
         if word not in WORDS:
             raise Refused(
-                f"{VARIABLE} is {given!r}, and {word!r} is no layer of messages; expected stock,"
-                f" fast, or some of {', '.join(LAYERS)}.{nearest(word, WORDS)}"
+                f"{VARIABLE} is {given!r}, and {word!r} is no layer of messages."
+                f"{nearest(word, WORDS)}"
             )
     return frozenset(LAYERS) if "fast" in words else frozenset(words) - {"stock"}
 

@@ -75,12 +75,16 @@ class Outgoing:
         self.carries = False
         """Whether the receiver understands arrays beside messages."""
         self.gone = False
+        self.messages = self.shared = 0
+        """Messages sent so far, and bytes of arrays that were in segments."""
 
     # ---- the thread of the model
 
     def send(self, message: Shipment) -> None:
         """Send a message without waiting for its receiver."""
         with self._lock:
+            self.messages += 1
+            self.shared += message.shared
             if self.stock is not None:
                 self.stock(self._inlined(message) if message.segment else message)
                 return

@@ -111,7 +111,9 @@ class Pool:
     """The segments of an instance, `budget` bytes at most; they are filled again and again."""
 
     def __init__(self, budget: int) -> None:
-        self.budget, self.used, self.refused = budget, 0, 0
+        self.budget = budget
+        self.used = self.most = self.refused = 0
+        """Bytes of all segments, the most there were, and messages that could have none."""
         self._by_port: dict[str, list[Segment]] = {}
         self._by_number: dict[int, Segment] = {}
         self._numbers = itertools.count()
@@ -151,6 +153,7 @@ class Pool:
             return None
         segment = self._by_number[number] = Segment(number, capacity)
         self.used += capacity
+        self.most = max(self.most, self.used)
         known.append(segment)
         return segment
 

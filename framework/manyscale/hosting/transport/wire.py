@@ -23,6 +23,8 @@ class Shipment(bytes):
     """An encoded message and the segment that it refers to."""
 
     segment: Segment | None = None
+    shared = 0
+    """Bytes of arrays that lie in the segment."""
 
 
 class Arrived(bytes):
@@ -85,6 +87,7 @@ class Loading:
 
         shipment = Shipment(msgpack.packb(parts, default=default, use_bin_type=True))
         shipment.segment = segment
+        shipment.shared = sum(array.nbytes for array in found)
         return shipment
 
     def _loaded(
