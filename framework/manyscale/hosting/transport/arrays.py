@@ -28,7 +28,7 @@ _KINDS = tuple(np.dtype(name) for name in ("int32", "int64", "float32", "float64
 _CODES = {kind: code for code, kind in enumerate(_KINDS)}
 _START = struct.Struct("<BBB5x")
 _PLACE = struct.Struct("<QQQ")  # number of the segment, its filling, where in it
-_MOST_AXES = 64
+_MOST_AXES = 32  # as many as every NumPy has
 
 
 class Source(Protocol):
@@ -79,15 +79,16 @@ def shared(array: Array, segment: Segment, start: int) -> msgpack.ExtType:
 def from_inline(data: bytes) -> Grid:
     """Return the array whose bytes a message carries."""
     kind, order, shape, start = _read_head(data)
+    if start + math.prod(shape) * kind.itemsize > len(data):
+        raise BrokenPeerError(f"an array of shape {shape} arrived without all its bytes.")
     return Grid(np.ndarray(shape, kind, data, start, order=order))
 
 
 class Lease:
     """A filling of a segment that this receiver needs, until its last array is gone."""
 
-    def __init__(self, source: Source, segment: int, filling: int) -> None:
-        self.source, self.segment, self.filling = source, segment, filling
-        self.bytes = source.mapping(segment)
+    def __init__(self, source: Source, segment: int, filling: int, mapping: Array) -> None:
+        self.source, self.segment, self.filling, self.bytes = source, segment, filling, mapping
 
     def __del__(self) -> None:
         self.source.release(self.segment, self.filling)
@@ -116,7 +117,8 @@ class Leases:
         number, filling, begin = _PLACE.unpack_from(data, start)
         lease = self._leases.get((number, filling))
         if lease is None:
-            lease = self._leases[number, filling] = Lease(self._source, number, filling)
+            mapping = self._source.mapping(number)  # before there is anything to release
+            lease = self._leases[number, filling] = Lease(self._source, number, filling, mapping)
         size = math.prod(shape) * kind.itemsize
         if begin % ALIGNED or begin + size > len(lease.bytes):
             raise BrokenPeerError(
@@ -146,6 +148,6 @@ def _read_head(data: bytes) -> tuple[Any, Any, tuple[int, ...], int]:
         kind = _KINDS[code]
     except (struct.error, IndexError):
         raise BrokenPeerError("an array arrived whose kind or shape is unreadable.") from None
-    if axes > _MOST_AXES or math.prod(shape) > 2**60:
+    if axes > _MOST_AXES or math.prod(shape) > 2**60 or max(shape, default=0) > 2**60:
         raise BrokenPeerError(f"an array of shape {shape} arrived.")
     return kind, "F" if order else "C", shape, _START.size + 8 * (axes + 1 - axes % 2)

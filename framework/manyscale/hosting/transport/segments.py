@@ -69,7 +69,10 @@ def mapped(descriptor: int, size: int, *, writable: bool) -> mmap.mmap:
         if not 0 < size <= held:
             raise BrokenPeerError(f"memory of {held} bytes arrived for {size} announced.")
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-        return mmap.mmap(descriptor, size, access=access)
+        try:
+            return mmap.mmap(descriptor, size, access=access)
+        except PermissionError:
+            raise BrokenPeerError("memory arrived that cannot be written to.") from None
     finally:
         os.close(descriptor)
 
