@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -190,6 +191,9 @@ class Connection:
             self.incoming[one].lane = Lane.join(descriptor, two)
         elif what == SEGMENT and descriptor is not None and one < MOST_SEGMENTS:
             self._segments[one] = np.frombuffer(mapped(descriptor, two, writable=False), np.uint8)
+        elif descriptor is not None:
+            os.close(descriptor)
+            raise LookupError
         elif what == FORGET:
             self._segments.pop(one, None)
         elif what == PART:

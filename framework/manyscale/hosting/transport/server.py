@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -122,7 +123,7 @@ class LocalServer(TransportServer):
             with made:
                 local_socket.admit(made)
                 peer = Peer(made)
-                while packet := local_socket.receive(made)[0]:
+                while packet := _without_descriptor(*local_socket.receive(made)):
                     self._heed(packet, peer, served)
         except ConnectionError as exc:
             _logger.info("A connection on this host ended: %s", exc)
@@ -145,3 +146,11 @@ class LocalServer(TransportServer):
             return
         to = served[number] = self.dispatch.meet(packet[HEAD.size :].decode())
         to.subscribe(peer, number, bool(ring) and "ring" in self.dispatch.layers)
+
+
+def _without_descriptor(packet: bytes, descriptor: int | None) -> bytes:
+    """Return a packet of a receiver, who has none to hand over."""
+    if descriptor is not None:
+        os.close(descriptor)
+        raise ConnectionError("a descriptor that nobody asked for")
+    return packet
