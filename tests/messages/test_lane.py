@@ -171,12 +171,12 @@ def test_a_message_that_claims_any_length_stays_within_the_ring(ends):
 
 @pytest.mark.parametrize("ring", [-1, 2**26 + 1, 2**60])
 def test_a_ring_of_no_size_is_refused(ring):
-    _, descriptor = Lane.make(64)
-    try:
-        with pytest.raises(BrokenPeerError, match="ring of"):
-            Lane.join(descriptor, ring)
-    finally:
-        os.close(descriptor)
+    before = len(os.listdir("/proc/self/fd"))
+    sender, descriptor = Lane.make(64)
+    with pytest.raises(BrokenPeerError, match="ring of"):
+        Lane.join(descriptor, ring)
+    del sender
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_ring_larger_than_its_memory_is_refused():
