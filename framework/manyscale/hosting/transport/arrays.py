@@ -25,6 +25,7 @@ LARGE = 2**14
 """Bytes from which an array lies in a segment."""
 ALIGNED = 64  # bytes; where arrays begin in a segment
 _KINDS = tuple(np.dtype(name) for name in ("int32", "int64", "float32", "float64", "bool"))
+_PLAIN = (np.ndarray, np.memmap)  # others, such as masked ones, may be more than their bytes
 _CODES = {kind: code for code, kind in enumerate(_KINDS)}
 _START = struct.Struct("<BBB5x")
 _PLACE = struct.Struct("<QQQ")  # number of the segment, its filling, where in it
@@ -45,7 +46,7 @@ def travels(value: Any) -> bool:
     """Return whether an array, bare or as a grid, is of a kind that travels like this."""
     if isinstance(value, Grid):
         return not value.indexes and travels(value.array)
-    return isinstance(value, np.ndarray) and value.dtype in _CODES
+    return type(value) in _PLAIN and value.dtype in _CODES
 
 
 def large(data: Any) -> Iterator[Array]:
