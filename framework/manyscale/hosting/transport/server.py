@@ -20,6 +20,7 @@ from manyscale.hosting.transport.wire import Shipment
 
 _logger = logging.getLogger(__name__)
 _GRACE = 60.0  # s for receivers to hang up, as long as libmuscle gives them
+_PAUSE = 0.05  # s between two attempts to accept a connection
 
 
 class Dispatch:
@@ -112,8 +113,9 @@ class LocalServer(TransportServer):
         while not self._closed:
             try:
                 made, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError:  # closed, or there is no descriptor left, for a while
+                time.sleep(0.0 if self._closed else _PAUSE)
+                continue
             self._open.add(made)
             threading.Thread(target=self._serve, args=(made,), daemon=True).start()
 
