@@ -1,6 +1,7 @@
 """Both ends of messages in one process, without a manager: what an instance makes of them."""
 
 import contextlib
+import time
 
 import msgpack
 import numpy as np
@@ -18,6 +19,14 @@ from manyscale.hosting.transport.server import Dispatch, LocalServer
 ALL = frozenset(LAYERS)
 PLENTY = 2**30  # bytes
 RECEIVER = "b.heard"
+
+
+def until(holds, limit=30.0):
+    """Wait until something holds; return whether it does."""
+    deadline = time.monotonic() + limit
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return holds()
 
 
 def message(data, receiver=RECEIVER, number=0, sender="a.told"):
@@ -41,13 +50,17 @@ class Sender:
         self.dispatch.meet(receiver).carries = True
         return self
 
-    def send(self, data, *receivers):
+    def send(self, data, *receivers, port="a.told"):
         """Send data from one port to one or more receivers."""
         for receiver in receivers or (RECEIVER,):
-            made = message(data, receiver, self.sent)
-            shipped = self.dispatch.loading.shipped(wire.plain(made))
-            self.office.deposit(Reference(receiver), shipped)
+            made = message(data, receiver, self.sent, port)
+            self.office.deposit(Reference(receiver), self._encoded(made))
         self.sent += 1
+
+    def _encoded(self, made):
+        if "payload" in self.dispatch.layers:
+            return self.dispatch.loading.shipped(wire.plain(made))
+        return wire.stock_encoded(made)
 
     @property
     def pool(self):

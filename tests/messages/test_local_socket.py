@@ -14,7 +14,7 @@ from libmuscle.mcp.tcp_util import SocketClosed
 from manyscale.hosting.transport import local_socket
 from manyscale.hosting.transport.local_socket import MAGIC, Location, StrangerError
 from manyscale.hosting.transport.outgoing import ASK, HEAD, ROOM
-from messages.ends import Receiver, Sender, numbered, pair
+from messages.ends import Receiver, Sender, numbered, pair, until
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_garbage_is_hung_up_on_and_others_are_served(sender, name, caplog):
         made.send(GARBAGE[name])
         assert made.recv(local_socket.PACKET) == b""
     assert is_served(sender)
-    assert "does not speak as one of this run" in caplog.text
+    assert until(lambda: "does not speak as one of this run" in caplog.text)
 
 
 def test_a_wrong_proof_is_hung_up_on(sender, caplog):
@@ -82,7 +82,7 @@ def test_a_wrong_proof_is_hung_up_on(sender, caplog):
         made.send(bytes(32))
         assert made.recv(local_socket.PACKET) == b""
     assert is_served(sender)
-    assert "does not hold the secret" in caplog.text
+    assert until(lambda: "does not hold the secret" in caplog.text)
 
 
 def test_a_proof_cannot_be_had_from_the_server_itself(sender, caplog):
@@ -93,7 +93,7 @@ def test_a_proof_cannot_be_had_from_the_server_itself(sender, caplog):
         answer = made.recv(local_socket.PACKET)
         made.send(answer[32:])
         assert made.recv(local_socket.PACKET) == b""
-    assert "does not hold the secret" in caplog.text
+    assert until(lambda: "does not hold the secret" in caplog.text)
 
 
 def test_those_who_only_connect_do_no_harm(sender):
@@ -113,7 +113,7 @@ def test_the_silent_are_hung_up_on(sender, monkeypatch, caplog):
     with stranger(sender) as made:
         assert made.recv(local_socket.PACKET) == b""
     assert is_served(sender)
-    assert "A connection on this host" in caplog.text
+    assert until(lambda: "A connection on this host" in caplog.text)
 
 
 def test_the_secret_of_another_run_opens_nothing(sender, monkeypatch, caplog):
@@ -156,7 +156,7 @@ def test_another_user_is_hung_up_on(sender, caplog):
         _end_as_another_user(name_of(sender))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert is_served(sender)
-    assert "is of user 65534" in caplog.text
+    assert until(lambda: "is of user 65534" in caplog.text)
 
 
 def _end_as_another_user(name):
@@ -192,7 +192,7 @@ def test_a_receiver_that_is_not_understood_is_hung_up_on(sender, name, caplog):
         made.send(PACKETS[name])
         assert hung_up(made)
     assert is_served(sender)
-    assert "A connection on this host" in caplog.text
+    assert until(lambda: "A connection on this host" in caplog.text)
 
 
 def test_no_descriptor_is_left_of_strangers(sender):
@@ -202,7 +202,7 @@ def test_no_descriptor_is_left_of_strangers(sender):
         with stranger(sender) as made:
             made.send(b"x")
             assert hung_up(made)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 class Exhausted:
