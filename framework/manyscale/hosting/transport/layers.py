@@ -17,7 +17,7 @@ WORDS = ("fast", "stock", *LAYERS)
 
 READ = {
     "communicator": "1e37920b23afe056490d131f0e02246248f9a2c82afdf83b2020e5a5d63264a3",
-    "mpp_client": "c1e7231b313f9c3bc36c1a0d15996620aed59e19957d180b9e52d6d12261f2f6",
+    "mmp_client": "1b99bbdcfb91c6bcc371ba23af5b43510dc9d62020f688919d2e5c3c16456bf2",
     "mpp_message": "8c0ad89955d1c44147bb2bc6835a71d1643ecebd7a33a8dac43b6ba2af1aa272",
     "mpp_server": "e1d67e42a3474d3530b85a06cc57927217cf98b2ce8f2ee303c35d623ef5687c",
     "outbox": "a540d886f20a227d9545680595bc6cac0aaeecc87fcc284cafb598592f34775b",
@@ -29,7 +29,7 @@ _OFFICE = ("mpp_server", "outbox", "post_office")
 _RELIES = {
     "payload": ("mpp_message", *_OFFICE),
     "ring": _OFFICE,
-    "lean": ("communicator", "mpp_client", "mpp_message"),
+    "lean": ("communicator", "mmp_client"),
 }
 
 
