@@ -45,7 +45,7 @@ class FastPath:
             _carry_arrays(self.dispatch)
         if "lean" in self.layers:
             libmuscle.instance.Communicator = LeanCommunicator  # type: ignore[attr-defined]
-            mmp_client.encode_port = port_names(mmp_client.encode_port)
+            mmp_client.encode_port = port_names(mmp_client.encode_port)  # type: ignore[assignment]
 
     def meet(self, instance: Any) -> None:
         """Find the receivers on this host that understand this."""

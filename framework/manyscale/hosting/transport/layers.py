@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 from manyscale.contract.refusal import Refused, nearest
+from manyscale.hosting.transport import local_socket
+from manyscale.hosting.transport.segments import Segment
 
 VARIABLE = "MANYSCALE_MESSAGES"
 LAYERS = ("payload", "ring", "spin", "lean")
@@ -59,14 +62,28 @@ def possible(wanted: frozenset[str]) -> tuple[frozenset[str], dict[str, str]]:
 
 def _hindrance(layer: str) -> str:
     """Return why a layer cannot work here, nothing if it can."""
-    if layer != "lean" and not (sys.platform == "linux" and hasattr(os, "memfd_create")):
-        return "this system has no anonymous shared memory (memfd)"
+    if layer != "lean" and (lacking := _lacking()):
+        return lacking
     if layer in ("ring", "spin") and platform.machine() not in ("x86_64", "AMD64"):
         # the order in which two processes see one another's writes is that of x86
         return f"the order of writes to memory on {platform.machine()} is not provided for"
     strange = [name for name in _RELIES.get(layer, ()) if not _is_as_read(name)]
     if strange:
         return f"libmuscle.{strange[0]} is not the one that was read (muscle3 0.11.0)"
+    return ""
+
+
+@functools.cache
+def _lacking() -> str:
+    """Return what this system lacks, after trying everything once."""
+    if sys.platform != "linux" or not hasattr(os, "memfd_create"):
+        return "this system has no anonymous shared memory (memfd)"
+    try:
+        local_socket.this_host()
+        local_socket.listening()[0].close()
+        Segment(0, 1).close()
+    except OSError as exc:
+        return f"this system does not allow what shared memory needs: {exc.strerror}"
     return ""
 
 
