@@ -79,8 +79,8 @@ def changed(tmp_path, monkeypatch):
 
 NEEDS = {
     "communicator": {"lean"},
-    "mpp_client": {"lean"},
-    "mpp_message": {"payload", "lean"},
+    "mmp_client": {"lean"},
+    "mpp_message": {"payload"},
     "mpp_server": {"payload", "ring", "spin"},
     "outbox": {"payload", "ring", "spin"},
     "post_office": {"payload", "ring", "spin"},
@@ -116,8 +116,22 @@ def test_another_machine_or_system_is_told(monkeypatch):
     on, why = possible(ALL)
     assert on == {"payload", "lean"}
     assert "aarch64" in why["ring"]
+    layers._lacking.cache_clear()
     monkeypatch.setattr(layers.sys, "platform", "darwin")
     assert possible(ALL)[0] == {"lean"}
+    layers._lacking.cache_clear()
+
+
+def test_a_system_that_allows_no_shared_memory_is_told(monkeypatch):
+    def fails(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(layers, "Segment", fails)
+    layers._lacking.cache_clear()
+    on, why = possible(ALL)
+    layers._lacking.cache_clear()
+    assert on == {"lean"}
+    assert why["payload"].endswith("what shared memory needs: Operation not permitted")
 
 
 def test_a_libmuscle_without_that_module_turns_it_off(monkeypatch):
