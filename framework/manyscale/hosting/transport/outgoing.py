@@ -128,12 +128,14 @@ class Outgoing:
             return True
         if self._copied.get(segment, 0) >= filling:
             return True
-        return self._lane is not None and self._lane.has_released(segment, filling)
+        lane = self._lane  # the thread of the connection may let it go meanwhile
+        return lane is not None and lane.has_released(segment, filling)
 
     def forget(self, segment: int) -> None:
         """Let the receiver unmap a segment."""
-        if self._peer is not None and not self.gone:
-            self._peer.forget(segment)
+        peer = self._peer
+        if peer is not None:
+            peer.forget(segment)
 
     @property
     def delivered(self) -> bool:
@@ -215,11 +217,12 @@ class Outgoing:
         self.gone = True
         self._queue.clear()
         self._backlog.clear()
+        self._peer = self._lane = None  # and with it a descriptor
 
     def become_stock(self, deposit: Callable[[bytes], None]) -> None:
         """Let the receiver have its messages in the stock way from the first one on."""
         with self._lock:
-            if self.stock is None and self._lane is None:
+            if self.stock is None and self._lane is None and not self.gone:
                 while self._queue:
                     message = self._queue.popleft()
                     deposit(self._inlined(message) if message.segment else message)
