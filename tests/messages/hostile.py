@@ -433,6 +433,18 @@ def _open():
     return found
 
 
+def come_as_another_user(name):
+    """Become nobody in particular and try to speak to an instance: it hangs up."""
+    os.setuid(65534)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as made, contextlib.suppress(
+        ConnectionError
+    ):
+        made.settimeout(10.0)
+        made.connect("\0" + name)
+        made.send(local_socket.MAGIC + bytes(32))
+        assert not made.recv(100)
+
+
 def shrink_beneath_a_reader():
     """A sender keeps trying to take away the memory that a receiver reads."""
     with pair() as (sender, receiver):

@@ -14,6 +14,7 @@ from libmuscle.mcp.tcp_util import SocketClosed
 from manyscale.hosting.transport import local_socket
 from manyscale.hosting.transport.local_socket import MAGIC, Location, StrangerError
 from manyscale.hosting.transport.outgoing import ASK, HEAD, ROOM
+from messages import children
 from messages.ends import Receiver, Sender, numbered, pair, until
 
 
@@ -151,28 +152,10 @@ def test_a_server_of_another_run_is_not_believed(monkeypatch):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_another_user_is_hung_up_on(sender, caplog):
     caplog.set_level(logging.INFO)
-    child = os.fork()
-    if child == 0:
-        _end_as_another_user(name_of(sender))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    done = children.run("messages.hostile:come_as_another_user", name_of(sender))
+    assert done.returncode == 0, done.stderr
     assert is_served(sender)
     assert until(lambda: "is of user 65534" in caplog.text)
-
-
-def _end_as_another_user(name):
-    """End with 0 if everything that another user tries is refused."""
-    code = 1
-    try:
-        os.setuid(65534)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as made:
-            made.settimeout(10.0)
-            made.connect("\0" + name)
-            made.send(MAGIC + bytes(32))
-            code = 0 if made.recv(100) == b"" else 2
-    except ConnectionError:
-        code = 0
-    finally:
-        os._exit(code)
 
 
 PACKETS = {
