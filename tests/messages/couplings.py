@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import ymmsl
 import yaml
+import ymmsl
 from ymmsl import v0_2 as y
 
 from manyscale import testing
-from manyscale.hosting.transport import account, budget, layers, local_socket
+from manyscale.hosting.transport import account, layers, local_socket
 from manyscale.launching.local import launch
 from manyscale.launching.run_dir import instance_folders
 from manyscale.testing import Component
@@ -122,6 +122,7 @@ PATTERNS = {
         None,
     ),
 }
+
 
 def write(folder, name, environment=None, peers=None, **settings):
     """Write the coupling of a pattern; return its file.

@@ -88,7 +88,9 @@ def pair(layers=ALL, budget=PLENTY, receiving=None):
     """Give a sender that knows a receiver, and the receiver; close both."""
     sender = Sender(layers, budget).meet()
     try:
-        receiver = Receiver(sender.server.get_location(), layers if receiving is None else receiving)
+        receiver = Receiver(
+            sender.server.get_location(), layers if receiving is None else receiving
+        )
         try:
             yield sender, receiver
         finally:

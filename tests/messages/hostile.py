@@ -338,7 +338,7 @@ DESCRIPTIONS = {
     "most axes": _head(shape=(1,) * 255) + _place(),
     "segment beyond": _head() + _place(number=2**40),
 }
-"""Descriptions of arrays in a segment of SIZE bytes that cannot be; `segment beyond` is waited for."""
+"""Descriptions of arrays that cannot be in a segment of SIZE bytes."""
 INLINE = {
     "empty": b"",
     "unknown kind": _head(kind=5) + bytes(32),
@@ -436,8 +436,9 @@ def _open():
 def come_as_another_user(name):
     """Become nobody in particular and try to speak to an instance: it hangs up."""
     os.setuid(65534)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as made, contextlib.suppress(
-        ConnectionError
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as made,
+        contextlib.suppress(ConnectionError),
     ):
         made.settimeout(10.0)
         made.connect("\0" + name)

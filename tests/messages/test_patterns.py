@@ -2,6 +2,8 @@
 
 import pytest
 
+from manyscale import testing
+from manyscale.hosting.transport import account, budget
 from manyscale.hosting.transport.layers import LAYERS
 from messages import couplings
 from messages.couplings import PATTERNS, elsewhere, only
@@ -112,21 +114,22 @@ def test_a_multicast_with_one_stock_receiver_is_fast_for_the_others(stock, tmp_p
 @pytest.mark.parametrize("part", ["micro", "macro"])
 def test_a_program_of_another_make_on_either_side_gives_the_bits_of_stock(stock, tmp_path, part):
     """Nothing but libmuscle, whose arrays come bare."""
-    spec = couplings.write(tmp_path, "plain_ports", peers={part: part})
+    size = {"macro.size": 3000}
+    spec = couplings.write(tmp_path, "plain_ports", peers={part: part}, **size)
     run = couplings.run(spec, tmp_path / "run")
-    found = couplings.testing.differences(stock("plain_ports"), run)
+    found = testing.differences(stock("plain_ports"), run)
     assert found == [f"only one has {part}"]  # it records nothing, the other one does
     (way,) = couplings.ways(run).values()
     assert (way.way, way.why) == ("stock", "its receiver does not offer more")
 
 
-def test_little_memory_gives_the_bits_of_stock(stock, tmp_path):
-    for number, limit in enumerate(["0", "70000"]):
-        few = {name: {couplings.budget.VARIABLE: limit} for name in ("a", "b")}
-        found, ways = runs_like_stock(stock, "interact", tmp_path / str(number), "fast", few)
-        assert found == []
-        carried = sum(way.shared for way in ways.values())
-        assert carried < sum(way.messages - 1 for way in ways.values()) * 24_000
+@pytest.mark.parametrize("limit", ["70000", pytest.param("0", marks=pytest.mark.nightly)])
+def test_little_memory_gives_the_bits_of_stock(stock, tmp_path, limit):
+    few = {name: {budget.VARIABLE: limit} for name in ("a", "b")}
+    found, ways = runs_like_stock(stock, "interact", tmp_path, "fast", few)
+    assert found == []
+    carried = sum(way.shared for way in ways.values())
+    assert carried < sum(way.messages - 1 for way in ways.values()) * 24_000
 
 
 def test_a_receiver_that_keeps_what_it_gets_is_sent_copies(stock, tmp_path):
@@ -137,7 +140,7 @@ def test_a_receiver_that_keeps_what_it_gets_is_sent_copies(stock, tmp_path):
     assert couplings.different(plain, run) == []
     told = couplings.accounts(run)
     assert sum(one.refused for one in told) > 0
-    assert any("found no free segment" in line for line in couplings.account.lines(told))
+    assert any("found no free segment" in line for line in account.lines(told))
 
 
 @pytest.mark.parametrize(
@@ -157,5 +160,5 @@ def test_a_killed_run_resumes_to_the_bits_of_stock(tmp_path, name):
     spec = couplings.write(tmp_path, name, **couplings.LONG.get(name, {}))
     plain = couplings.run(spec, tmp_path / "stock", "stock")
     run = couplings.resumed(spec, tmp_path)
-    assert couplings.testing.differences(plain, run) == []
+    assert testing.differences(plain, run) == []
     assert {way.way for way in couplings.ways(run).values()} == {"ring"}
