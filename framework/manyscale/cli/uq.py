@@ -182,8 +182,10 @@ def _study(spec: tuple[Path, ...], asked: dict[str, Any]) -> Any:
 
 def _host(name: str, study: Any, folder: Path, workers: int, limit: float | None) -> Any:
     if name == "muscle":
+        from manyscale.hosting.transport import layers
         from manyscale.studies.ensemble import Ensembles
 
+        layers.asked()  # a wrong word would let every sample fail
         return Ensembles(study, folder, workers, limit)
     from manyscale.studies.hosts import Farm
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from manyscale.contract.refusal import Refused, nearest
+from manyscale.hosting.transport import segments
 
 VARIABLE = "MANYSCALE_MESSAGES"
 LAYERS = ("payload", "ring", "spin", "lean")
@@ -34,17 +35,17 @@ _RELIES = {
 
 
 def asked(text: str | None = None) -> frozenset[str]:
-    """Return the layers that `MANYSCALE_MESSAGES`, or `text`, asks for: all if it is not set.
+    """Return the layers that `text` asks for, or `MANYSCALE_MESSAGES`; all if neither says.
 
     Raises `Refused` for an unknown word.
     """
-    given = os.environ.get(VARIABLE, "fast") if text is None else text
+    given = text or os.environ.get(VARIABLE) or "fast"
     words = [word.strip() for word in given.split(",") if word.strip()]
     for word in words:
         if word not in WORDS:
             raise Refused(
-                f"{VARIABLE} is {given!r}, and {word!r} is no layer of messages."
-                f"{nearest(word, WORDS)}"
+                f"{'--messages' if text else VARIABLE} is {given!r}, and {word!r} is no layer of"
+                f" messages.{nearest(word, WORDS)}"
             )
     return frozenset(LAYERS) if "fast" in words else frozenset(words) - {"stock"}
 
@@ -61,6 +62,8 @@ def _hindrance(layer: str) -> str:
     """Return why a layer cannot work here, nothing if it can."""
     if layer != "lean" and not (sys.platform == "linux" and hasattr(os, "memfd_create")):
         return "this system has no anonymous shared memory (memfd)"
+    if layer == "payload" and (refused := segments.refused()):
+        return refused
     if layer in ("ring", "spin") and platform.machine() not in ("x86_64", "AMD64"):
         # the order in which two processes see one another's writes is that of x86
         return f"the order of writes to memory on {platform.machine()} is not provided for"
