@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from manyscale.hosting.transport import budget, layers, segments, trial
+from manyscale.hosting.transport import budget, layers, trial
 from manyscale.launching import examination
 
 
@@ -72,14 +72,14 @@ def test_messages_can_travel_over_memory_here(tmp_path):
         row["what"]: row for row in json.loads(doctor("--json", "--quick", cwd=tmp_path).stdout)
     }
     assert found["messages"]["state"] == "ok", found["messages"]
-    assert found["messages"]["found"] == "over memory: payload, ring, spin, lean"
+    assert found["messages"]["found"] == "layers: payload, ring, spin, lean"
     assert "GB in each run" in found["memory of messages"]["found"]
 
 
 def test_layers_that_are_not_possible_are_named_with_the_reason(monkeypatch):
     monkeypatch.setattr(layers.platform, "machine", lambda: "riscv64")
     (found,) = examination._messages()
-    assert (found.state, found.found) == ("note", "over memory: payload, lean")
+    assert (found.state, found.found) == ("note", "layers: payload, lean")
     assert "ring: the order of writes to memory on riscv64 is not provided for" in found.remedy
 
 
@@ -94,11 +94,11 @@ def test_memory_that_cannot_be_handed_over_is_a_warning(monkeypatch):
     assert "--messages stock" in found.remedy
 
 
-def test_memory_that_cannot_be_sealed_switches_segments_off(monkeypatch):
-    monkeypatch.setattr(segments, "refused", lambda: "memory cannot be sealed here (Invalid)")
-    on, why = layers.possible(layers.asked("fast"))
-    assert on == {"ring", "spin", "lean"}
-    assert why == {"payload": "memory cannot be sealed here (Invalid)"}
+def test_what_a_system_does_not_allow_leaves_the_lean_layer(monkeypatch):
+    monkeypatch.setattr(layers, "_lacking", lambda: "this system has no memory to seal")
+    found = next(examination._messages())
+    assert (found.state, found.found) == ("note", "layers: lean")
+    assert "payload: this system has no memory to seal" in found.remedy
 
 
 def test_a_wrong_word_in_the_environment_is_an_error(monkeypatch):

@@ -101,11 +101,14 @@ def converted(
     unit: str | None,
     lengths: dict[str, int],
     settings: Mapping[str, int],
+    *,
+    known_finite: bool = False,
 ) -> Any:
     """Return `value` as the declaration promises it, in the declared unit, or refuse it.
 
     `lengths` collects the axes of one message; `settings` are the whole-number settings that
-    axes may name. Errors start with the field's name; the port adds where it was.
+    axes may name; `known_finite` says that its numbers have been looked at already. Errors start
+    with the field's name; the port adds where it was.
     """
     if field.shape == ():
         return _scalar(field, name, value, unit)
@@ -116,7 +119,8 @@ def converted(
         raise Refused(f"{name} is {array.dtype}, expected {field.dtype}.")
     if field.shape is not None:
         _compare_axes(field.shape, name, array, lengths, settings)
-    if field.finite and field.dtype[0] == "f" and not all_finite(array):
+    look = field.finite and field.dtype[0] == "f" and not known_finite
+    if look and not all_finite(array):
         raise Refused(f"{name} has {_not_finite(array)}, expected finite numbers.")
     if unit is None or unit == field.unit:
         return array

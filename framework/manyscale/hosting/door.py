@@ -1,8 +1,8 @@
 """The door of one port: checks what leaves and what arrives, and names what is wrong.
 
 On the wire a message is a mapping `{field: [unit, value]}`; the reserved key `""` is the
-envelope: the window of an iteration and the meshes of the fields. A plain port carries its
-one field bare.
+envelope: the window of an iteration, the meshes of the fields, and the large fields whose
+numbers the sender has found to be finite. A plain port carries its one field bare.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from manyscale.contract.settings import whole_numbers
 
 ENVELOPE = ""
 _INLINE = 65536  # bytes of geometry that simply travel with every message
+_COSTLY = 65536  # bytes of an array whose numbers one side looks at, for both
 
 
 class Wire(NamedTuple):
@@ -100,9 +101,16 @@ class Door:
         fields = self.port.fields
         data: dict[str, Any] = {name: [fields[name].unit, v] for name, v in values.items()}
         outside = self._envelope(envelope, geometry, slot)
+        if looked_at := [name for name, value in values.items() if self._is_costly(name, value)]:
+            outside["finite"] = looked_at
         if outside:
             data[ENVELOPE] = outside
         return data
+
+    def _is_costly(self, name: str, value: Any) -> bool:
+        """Return whether a receiver should not have to look for infinite numbers once more."""
+        large = isinstance(value, np.ndarray) and value.nbytes >= _COSTLY
+        return large and self.port.fields[name].finite
 
     def _envelope(
         self, envelope: Envelope, geometry: Mapping[str, Geometry], slot: int | None
@@ -139,6 +147,7 @@ class Door:
                 " with named fields; declare the port plain, or its sender not."
             )
         outside = data.get(ENVELOPE)
+        looked_at = () if outside is None else outside.get("finite", ())
         lengths: dict[str, int] = {}
         values = {}
         for name, field in self._fields:
@@ -148,7 +157,8 @@ class Door:
                     self._refuse_missing(name, field, wire.time)
                 continue
             unit, value = entry
-            values[name] = self._one(name, field, _bare(value), unit, lengths, wire.time)
+            known = name in looked_at
+            values[name] = self._one(name, field, _bare(value), unit, lengths, wire.time, known)
         if len(values) + (outside is not None) != len(data):
             unknown = min(data.keys() - values.keys() - {ENVELOPE})
             raise Refused(
@@ -199,9 +209,12 @@ class Door:
         unit: str | None,
         lengths: dict[str, int],
         time: float,
+        known_finite: bool = False,
     ) -> Any:
         try:
-            good = converted(field, name, value, unit, lengths, self._settings)
+            good = converted(
+                field, name, value, unit, lengths, self._settings, known_finite=known_finite
+            )
         except Refused as exc:
             raise Refused(f"{self._at(time)}: {exc}") from None
         if isinstance(good, np.ndarray):

@@ -184,7 +184,7 @@ def _messages() -> Iterator[Finding]:
         yield Finding("messages", "warning", f"memory cannot be handed over: {failed}", remedy)
         return
     able = [layer for layer in layers.LAYERS if layer in on]
-    found = f"over memory: {', '.join(able)}" if able else "in MUSCLE3's own way only"
+    found = f"layers: {', '.join(able)}" if able else "in MUSCLE3's own way only"
     lacking = "; ".join(f"{layer}: {why_not[layer]}" for layer in layers.LAYERS if layer in why_not)
     yield Finding("messages", "note" if lacking else "ok", found, lacking)
     yield from _words_in_environment()

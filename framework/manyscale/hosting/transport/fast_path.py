@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import libmuscle.instance
+from libmuscle import mmp_client
 from libmuscle.mcp import type_registry
 from libmuscle.mpp_message import Milestone, MPPMessage
 
@@ -14,7 +15,7 @@ from manyscale.hosting.transport import account, layers, wire
 from manyscale.hosting.transport.account import Account, Way
 from manyscale.hosting.transport.budget import budget
 from manyscale.hosting.transport.client import LocalClient
-from manyscale.hosting.transport.lean import LeanCommunicator
+from manyscale.hosting.transport.lean import LeanCommunicator, port_names
 from manyscale.hosting.transport.local_socket import Location
 from manyscale.hosting.transport.server import Dispatch, LocalServer
 
@@ -44,6 +45,7 @@ class FastPath:
             _carry_arrays(self.dispatch)
         if "lean" in self.layers:
             libmuscle.instance.Communicator = LeanCommunicator  # type: ignore[attr-defined]
+            mmp_client.encode_port = port_names(mmp_client.encode_port)  # type: ignore[assignment]
 
     def meet(self, instance: Any) -> None:
         """Find the receivers on this host that understand this."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -10,7 +11,8 @@ import sys
 from pathlib import Path
 
 from manyscale.contract.refusal import Refused, nearest
-from manyscale.hosting.transport import segments
+from manyscale.hosting.transport import local_socket
+from manyscale.hosting.transport.segments import Segment
 
 VARIABLE = "MANYSCALE_MESSAGES"
 LAYERS = ("payload", "ring", "spin", "lean")
@@ -18,7 +20,7 @@ WORDS = ("fast", "stock", *LAYERS)
 
 READ = {
     "communicator": "1e37920b23afe056490d131f0e02246248f9a2c82afdf83b2020e5a5d63264a3",
-    "mpp_client": "c1e7231b313f9c3bc36c1a0d15996620aed59e19957d180b9e52d6d12261f2f6",
+    "mmp_client": "1b99bbdcfb91c6bcc371ba23af5b43510dc9d62020f688919d2e5c3c16456bf2",
     "mpp_message": "8c0ad89955d1c44147bb2bc6835a71d1643ecebd7a33a8dac43b6ba2af1aa272",
     "mpp_server": "e1d67e42a3474d3530b85a06cc57927217cf98b2ce8f2ee303c35d623ef5687c",
     "outbox": "a540d886f20a227d9545680595bc6cac0aaeecc87fcc284cafb598592f34775b",
@@ -30,7 +32,7 @@ _OFFICE = ("mpp_server", "outbox", "post_office")
 _RELIES = {
     "payload": ("mpp_message", *_OFFICE),
     "ring": _OFFICE,
-    "lean": ("communicator", "mpp_client", "mpp_message"),
+    "lean": ("communicator", "mmp_client"),
 }
 
 
@@ -60,16 +62,28 @@ def possible(wanted: frozenset[str]) -> tuple[frozenset[str], dict[str, str]]:
 
 def _hindrance(layer: str) -> str:
     """Return why a layer cannot work here, nothing if it can."""
-    if layer != "lean" and not (sys.platform == "linux" and hasattr(os, "memfd_create")):
-        return "this system has no anonymous shared memory (memfd)"
-    if layer == "payload" and (refused := segments.refused()):
-        return refused
+    if layer != "lean" and (lacking := _lacking()):
+        return lacking
     if layer in ("ring", "spin") and platform.machine() not in ("x86_64", "AMD64"):
         # the order in which two processes see one another's writes is that of x86
         return f"the order of writes to memory on {platform.machine()} is not provided for"
     strange = [name for name in _RELIES.get(layer, ()) if not _is_as_read(name)]
     if strange:
         return f"libmuscle.{strange[0]} is not the one that was read (muscle3 0.11.0)"
+    return ""
+
+
+@functools.cache
+def _lacking() -> str:
+    """Return what this system lacks, after trying everything once."""
+    if sys.platform != "linux" or not hasattr(os, "memfd_create"):
+        return "this system has no anonymous shared memory (memfd)"
+    try:
+        local_socket.this_host()
+        local_socket.listening()[0].close()
+        Segment(0, 1).close()
+    except OSError as exc:
+        return f"this system does not allow what shared memory needs: {exc.strerror}"
     return ""
 
 

@@ -8,7 +8,6 @@ it says in its lane; the sender fills it again when all who were sent it have sa
 from __future__ import annotations
 
 import fcntl
-import functools
 import itertools
 import mmap
 import os
@@ -73,16 +72,6 @@ def mapped(descriptor: int, size: int, *, writable: bool) -> mmap.mmap:
         return mmap.mmap(descriptor, size, access=access)
     finally:
         os.close(descriptor)
-
-
-@functools.cache
-def refused() -> str:
-    """Return why there can be no segments here, nothing if there can."""
-    try:
-        Segment(0, _LEAST).close()
-    except OSError as exc:  # a kernel before 5.1 does not know one of the seals
-        return f"memory cannot be made and sealed here ({exc.strerror})"
-    return ""
 
 
 class Segment:
