@@ -322,16 +322,18 @@ class _Hosted:
         port = self.model.ports[effect.port]
         bare = port.plain or port.overlay
         data = wire.data if bare else self.saving.marked(wire.data)
-        message = Message(wire.time, wire.next_time, data)
+        # given here, libmuscle need not copy the message to add it
+        overlay = self.instance._settings_manager.overlay
+        message = Message(wire.time, wire.next_time, data, overlay)
         if self._samples:
             if port.overlay:
                 message.data = Settings(wire.data)
-                universe = self.instance._settings_manager.overlay.copy()
+                universe = overlay.copy()
                 for name, value in message.data.items():
                     universe[name] = value
                 self._universe[slot] = universe
             else:
-                message.settings = self._universe.get(slot)
+                message.settings = self._universe.get(slot, overlay)
         self.instance.send(effect.port, message, slot)
 
 

@@ -7,9 +7,9 @@ receiver gets the same read-only `Grid`.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import msgpack
@@ -28,7 +28,7 @@ _KINDS = tuple(np.dtype(name) for name in ("int32", "int64", "float32", "float64
 _CODES = {kind: code for code, kind in enumerate(_KINDS)}
 _START = struct.Struct("<BBB5x")
 _PLACE = struct.Struct("<QQQ")  # number of the segment, its filling, where in it
-_MOST_AXES = 64
+_MOST_AXES, _MOST_NUMBERS = 64, 2**60
 
 
 class Source(Protocol):
@@ -48,18 +48,25 @@ def travels(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype in _CODES
 
 
-def large(data: Any) -> Iterator[Array]:
-    """Yield the arrays of a message that belong into a segment."""
-    if isinstance(data, dict):
+def large(data: Any) -> list[Array]:
+    """Return the arrays of a message that belong into a segment."""
+    found: list[Array] = []
+    _collect(data, found)
+    return found
+
+
+def _collect(data: Any, found: list[Array]) -> None:
+    kind = type(data)
+    if kind is dict:
         for value in data.values():
-            yield from large(value)
-    elif isinstance(data, list | tuple):
+            _collect(value, found)
+    elif kind is list or kind is tuple:
         for value in data:
-            yield from large(value)
-    elif isinstance(data, Grid | np.ndarray) and travels(data):
-        array = data.array if isinstance(data, Grid) else data
+            _collect(value, found)
+    elif (kind is np.ndarray or kind is Grid) and travels(data):
+        array = data.array if kind is Grid else data
         if array.nbytes >= LARGE:
-            yield array
+            found.append(array)
 
 
 def inline(array: Array) -> msgpack.ExtType:
@@ -133,19 +140,34 @@ def _order(array: Array) -> Any:
 
 def _head(array: Array) -> bytes:
     """Return kind, order and shape; a multiple of 16 bytes, so that numbers lie well after it."""
-    start = _START.pack(_CODES[array.dtype], array.flags.f_contiguous, array.ndim)
-    lengths = struct.pack(f"<{array.ndim}Q", *array.shape)
-    return start + lengths + bytes(8 * (1 - array.ndim % 2))
+    return _head_of(_CODES[array.dtype], array.flags.f_contiguous, array.shape)
+
+
+@functools.lru_cache(1024)
+def _head_of(code: int, order: bool, shape: tuple[int, ...]) -> bytes:
+    axes = len(shape)
+    return _START.pack(code, order, axes) + struct.pack(f"<{axes}Q", *shape) + bytes(_gap(axes))
+
+
+def _gap(axes: int) -> int:
+    """Return the bytes between shape and numbers."""
+    return 8 * (1 - axes % 2)
 
 
 def _read_head(data: bytes) -> tuple[Any, Any, tuple[int, ...], int]:
     """Return kind, order, shape, and where the rest begins."""
+    axes = data[2] if len(data) > 2 else 0
+    return _parsed(data[: _START.size + 8 * axes])
+
+
+@functools.lru_cache(1024)
+def _parsed(head: bytes) -> tuple[Any, Any, tuple[int, ...], int]:
     try:
-        code, order, axes = _START.unpack_from(data)
-        shape = struct.unpack_from(f"<{axes}Q", data, _START.size)
+        code, order, axes = _START.unpack_from(head)
+        shape = struct.unpack_from(f"<{axes}Q", head, _START.size)
         kind = _KINDS[code]
     except (struct.error, IndexError):
         raise BrokenPeerError("an array arrived whose kind or shape is unreadable.") from None
-    if axes > _MOST_AXES or math.prod(shape) > 2**60:
+    if axes > _MOST_AXES or math.prod(shape) > _MOST_NUMBERS:
         raise BrokenPeerError(f"an array of shape {shape} arrived.")
-    return kind, "F" if order else "C", shape, _START.size + 8 * (axes + 1 - axes % 2)
+    return kind, "F" if order else "C", shape, len(head) + _gap(axes)

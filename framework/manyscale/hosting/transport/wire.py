@@ -73,7 +73,7 @@ class Loading:
 
     def shipped(self, parts: dict[str, Any]) -> Shipment:
         """Return a message whose large arrays lie in a segment if there is one for them."""
-        found = list(arrays.large(parts["data"]))
+        found = arrays.large(parts["data"])
         if not found:
             return Shipment(packed(parts))
         loaded = self._loaded(parts["sender"], parts["message_number"], found)
