@@ -10,9 +10,6 @@ from typing import NamedTuple
 
 from message_meter import per_turn
 
-BASE = "bare"
-"""The row that others are compared with."""
-
 
 class Turn(NamedTuple):
     """Times of one round trip in s."""
@@ -47,6 +44,8 @@ class Table:
 
     title: str
     labels: dict[str, str]
+    base: str
+    """The row that others are compared with."""
     found: dict[str, list[Measured]] = field(default_factory=dict)
 
     def add(self, row: str, measured: Measured) -> None:
@@ -64,8 +63,9 @@ class Table:
 
     def text(self) -> str:
         """Return the table for people."""
-        head = f"{'bytes':>10} {'':30} {'trip ms':>9} {'of bare':>8} {'times':>6}"
-        cpu = f"{'CPU ms asker':>13} {'of bare':>8} {'answering':>10} {'of bare':>8}"
+        of = f"of {self.base}"
+        head = f"{'bytes':>10} {'':30} {'trip ms':>9} {of:>8} {'times':>6}"
+        cpu = f"{'CPU ms asker':>13} {of:>8} {'answering':>10} {of:>8}"
         lines = [f"\n{self.title}", f"{head} {cpu}"]
         for size in self.sizes():
             lines += [self._line(row, size) for row in self.labels if row in self.found]
@@ -73,7 +73,9 @@ class Table:
 
     def _line(self, row: str, size: int) -> str:
         turn = self.median(row, size)
-        base = self.median(BASE, size) if BASE in self.found else Turn(*[float("nan")] * 3)
+        base = (
+            self.median(self.base, size) if self.base in self.found else Turn(*[float("nan")] * 3)
+        )
         of = [mine / its for mine, its in zip(turn, base, strict=True)]
         ms = [1e3 * seconds for seconds in turn]
         return (

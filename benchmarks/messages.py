@@ -103,6 +103,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--patterns", nargs="+", choices=PATTERNS, default=[*PATTERNS])
     parser.add_argument("--sizes", nargs="+", type=int, default=[*SIZES], metavar="BYTES")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=[], help="in every pattern")
+    parser.add_argument(
+        "--base", choices=ROWS, default="bare", help="what others are compared with"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--burners", type=int, default=2, help="0: no measurement beside load")
     parser.add_argument("--time-limit", type=float, default=120.0, help="s for each coupling")
@@ -124,7 +127,7 @@ def rows_of(asked: argparse.Namespace, pattern: str) -> list[str]:
 
 def measured(title: str, pattern: str, rows: list[str], asked: argparse.Namespace) -> Table:
     """Measure the rows of a pattern, one after the other, again and again."""
-    table = Table(title, {row: ROWS[row] for row in rows})
+    table = Table(title, {row: ROWS[row] for row in rows}, asked.base)
     plan = plan_of(turns(pattern, asked.sizes))
     with tempfile.TemporaryDirectory() as place:
         specs = {kind: spec(Path(place) / kind, pattern, plan, kind) for kind in FEW[:2]}
