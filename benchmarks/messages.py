@@ -112,11 +112,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, default=None, metavar="FILE")
     parser.add_argument("--save", type=Path, default=None, metavar="FILE", help="numbers as JSON")
     parser.add_argument("--short", action="store_true", help="two sizes, three rows, one pattern")
-    asked = parser.parse_args()
-    if asked.short:
-        asked.patterns, asked.sizes, asked.rows = [DETAILED], [8, 8_000_000], [*FEW]
-        asked.repeats, asked.burners = 2, 0
-    return asked
+    if parser.parse_known_args()[0].short:
+        parser.set_defaults(patterns=[DETAILED], sizes=[8, 8_000_000], rows=[*FEW])
+        parser.set_defaults(repeats=2, burners=0)
+    return parser.parse_args()
 
 
 def rows_of(asked: argparse.Namespace, pattern: str) -> list[str]:
