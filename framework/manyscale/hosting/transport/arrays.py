@@ -25,10 +25,11 @@ LARGE = 2**14
 """Bytes from which an array lies in a segment."""
 ALIGNED = 64  # bytes; where arrays begin in a segment
 _KINDS = tuple(np.dtype(name) for name in ("int32", "int64", "float32", "float64", "bool"))
+_PLAIN = (np.ndarray, np.memmap)  # others, such as masked ones, may be more than their bytes
 _CODES = {kind: code for code, kind in enumerate(_KINDS)}
 _START = struct.Struct("<BBB5x")
 _PLACE = struct.Struct("<QQQ")  # number of the segment, its filling, where in it
-_MOST_AXES, _MOST_NUMBERS = 64, 2**60
+_MOST_AXES, _MOST_NUMBERS = 32, 2**60  # every NumPy has so many axes
 
 
 class Source(Protocol):
@@ -45,7 +46,7 @@ def travels(value: Any) -> bool:
     """Return whether an array, bare or as a grid, is of a kind that travels like this."""
     if isinstance(value, Grid):
         return not value.indexes and travels(value.array)
-    return isinstance(value, np.ndarray) and value.dtype in _CODES
+    return type(value) in _PLAIN and value.dtype in _CODES
 
 
 def large(data: Any) -> list[Array]:
@@ -86,15 +87,16 @@ def shared(array: Array, segment: Segment, start: int) -> msgpack.ExtType:
 def from_inline(data: bytes) -> Grid:
     """Return the array whose bytes a message carries."""
     kind, order, shape, start = _read_head(data)
+    if start + math.prod(shape) * kind.itemsize > len(data):
+        raise BrokenPeerError(f"an array of shape {shape} arrived without all its bytes.")
     return Grid(np.ndarray(shape, kind, data, start, order=order))
 
 
 class Lease:
     """A filling of a segment that this receiver needs, until its last array is gone."""
 
-    def __init__(self, source: Source, segment: int, filling: int) -> None:
-        self.source, self.segment, self.filling = source, segment, filling
-        self.bytes = source.mapping(segment)
+    def __init__(self, source: Source, segment: int, filling: int, mapping: Array) -> None:
+        self.source, self.segment, self.filling, self.bytes = source, segment, filling, mapping
 
     def __del__(self) -> None:
         self.source.release(self.segment, self.filling)
@@ -123,7 +125,8 @@ class Leases:
         number, filling, begin = _PLACE.unpack_from(data, start)
         lease = self._leases.get((number, filling))
         if lease is None:
-            lease = self._leases[number, filling] = Lease(self._source, number, filling)
+            mapping = self._source.mapping(number)  # before there is anything to release
+            lease = self._leases[number, filling] = Lease(self._source, number, filling, mapping)
         size = math.prod(shape) * kind.itemsize
         if begin % ALIGNED or begin + size > len(lease.bytes):
             raise BrokenPeerError(
@@ -168,6 +171,6 @@ def _parsed(head: bytes) -> tuple[Any, Any, tuple[int, ...], int]:
         kind = _KINDS[code]
     except (struct.error, IndexError):
         raise BrokenPeerError("an array arrived whose kind or shape is unreadable.") from None
-    if axes > _MOST_AXES or math.prod(shape) > _MOST_NUMBERS:
+    if axes > _MOST_AXES or max(math.prod(shape), *shape, 0) > _MOST_NUMBERS:
         raise BrokenPeerError(f"an array of shape {shape} arrived.")
     return kind, "F" if order else "C", shape, len(head) + _gap(axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -29,6 +30,7 @@ from manyscale.hosting.transport.outgoing import (
     ROOM,
     SEGMENT,
 )
+from manyscale.hosting.transport.segments import MOST as MOST_SEGMENTS
 from manyscale.hosting.transport.segments import BrokenPeerError, mapped
 from manyscale.hosting.transport.waiting import Patience
 from manyscale.hosting.transport.wire import Arrived
@@ -187,8 +189,11 @@ class Connection:
         what, one, two = HEAD.unpack_from(packet)
         if what == LANE and descriptor is not None:
             self.incoming[one].lane = Lane.join(descriptor, two)
-        elif what == SEGMENT and descriptor is not None:
+        elif what == SEGMENT and descriptor is not None and one < MOST_SEGMENTS:
             self._segments[one] = np.frombuffer(mapped(descriptor, two, writable=False), np.uint8)
+        elif descriptor is not None:
+            os.close(descriptor)
+            raise LookupError
         elif what == FORGET:
             self._segments.pop(one, None)
         elif what == PART:

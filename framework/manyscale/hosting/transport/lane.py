@@ -14,6 +14,7 @@ so that none is seen half written; messages become visible with the head that is
 from __future__ import annotations
 
 import mmap
+import os
 import threading
 
 from manyscale.hosting.transport.segments import MOST, BrokenPeerError, created, mapped, seal_size
@@ -95,6 +96,7 @@ class Lane:
     def join(descriptor: int, ring: int) -> Lane:
         """Return the receiver's end of a lane, given its descriptor."""
         if not 0 <= ring <= 2**26:
+            os.close(descriptor)
             raise BrokenPeerError(f"a ring of {ring} bytes was announced.")
         return Lane(mapped(descriptor, _START + ring, writable=True), ring)
 

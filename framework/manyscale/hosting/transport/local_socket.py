@@ -113,9 +113,10 @@ def admit(made: socket.socket) -> None:
     made.settimeout(None)
 
 
-def send_descriptor(made: socket.socket, packet: bytes, descriptor: int) -> None:
+def send_descriptor(made: socket.socket, packet: bytes, descriptor: int, flags: int = 0) -> None:
     """Send a packet with a descriptor."""
-    socket.send_fds(made, [packet], [descriptor])
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", descriptor))
+    made.sendmsg([packet], [rights], flags)  # Python's own send_fds forgets the flags
 
 
 def receive(made: socket.socket) -> tuple[bytes, int | None]:

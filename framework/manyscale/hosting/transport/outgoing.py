@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -22,6 +23,7 @@ ASK, ROOM = b"A", b"R"
 """What a packet from the receiver begins with."""
 HEAD = struct.Struct("<cQQ")
 """Begins every packet: what it is, and two numbers."""
+_LATER = (errno.EAGAIN, errno.ETOOMANYREFS)
 _PIECE = local_socket.PACKET - HEAD.size
 
 
@@ -31,13 +33,34 @@ class Peer:
     def __init__(self, made: socket.socket) -> None:
         self._socket = made
         self._shown: set[int] = set()
+        self._forgotten: deque[int] = deque()
 
-    def show(self, segment: Segment) -> None:
-        """Make sure that it has a segment before a message refers to it."""
-        if segment.number not in self._shown:
-            self._shown.add(segment.number)
-            head = HEAD.pack(SEGMENT, segment.number, segment.capacity)
-            local_socket.send_descriptor(self._socket, head, segment.descriptor)
+    def show(self, segment: Segment) -> bool:
+        """Let it have a segment before a message refers to it; return False if that would wait.
+
+        It would where the peer has too much to look at before.
+        """
+        if segment.number in self._shown:
+            return True
+        head = HEAD.pack(SEGMENT, segment.number, segment.capacity)
+        try:
+            held = segment.descriptor
+            local_socket.send_descriptor(self._socket, head, held, socket.MSG_DONTWAIT)
+        except OSError as exc:
+            if exc.errno not in _LATER:
+                raise
+            return False
+        self._shown.add(segment.number)
+        return True
+
+    def forget(self, segment: int) -> None:
+        """Let it unmap a segment, now or with the next one."""
+        self._forgotten.append(segment)
+        with contextlib.suppress(OSError):
+            while self._forgotten:
+                packet = HEAD.pack(FORGET, self._forgotten[0], 0)
+                self._socket.send(packet, socket.MSG_DONTWAIT)
+                self._forgotten.popleft()
 
     def give(self, lane: Lane, descriptor: int, number: int) -> None:
         """Hand over a lane that it has asked for."""
@@ -69,6 +92,8 @@ class Outgoing:
         self._peer: Peer | None = None
         self._lane: Lane | None = None
         self._number = 0
+        self._copied: dict[int, int] = {}
+        """The last filling of every segment that was copied for this receiver."""
         self._asked = False
         self.stock: Callable[[bytes], None] | None = None
         """Where messages go if the receiver asks in the stock way after all."""
@@ -101,13 +126,14 @@ class Outgoing:
         """Return whether the receiver needs a filling of a segment no more."""
         if self.gone or self.stock is not None:
             return True
+        if self._copied.get(segment, 0) >= filling:
+            return True
         return self._lane is not None and self._lane.has_released(segment, filling)
 
     def forget(self, segment: int) -> None:
         """Let the receiver unmap a segment."""
         if self._peer is not None and not self.gone:
-            with contextlib.suppress(OSError):
-                self._peer.tell(FORGET, segment)
+            self._peer.forget(segment)
 
     @property
     def delivered(self) -> bool:
@@ -125,8 +151,8 @@ class Outgoing:
             self._answer()
 
     def _write(self, peer: Peer, lane: Lane, message: Shipment) -> None:
-        if message.segment is not None:
-            peer.show(message.segment)
+        if message.segment is not None and not peer.show(message.segment):
+            message = self._copy(message, message.segment)
         framed = memoryview(len(message).to_bytes(8, "little") + message)
         if not self._backlog:
             framed = framed[lane.write(framed) :]
@@ -135,6 +161,13 @@ class Outgoing:
             self._drain(peer, lane)
         if lane.reader_sleeps:
             peer.wake(self._number)
+
+    def _copy(self, message: Shipment, segment: Segment) -> Shipment:
+        """Return a message with its arrays inside, for a receiver that has not got the segment."""
+        copied = Shipment(self._inlined(message))
+        self._copied[segment.number] = segment.filling
+        self.shared -= message.shared
+        return copied
 
     def _drain(self, peer: Peer, lane: Lane) -> None:
         """Write what waits; whoever reads says when there is room again."""
@@ -197,8 +230,8 @@ class Outgoing:
             return
         self._asked = False
         message = self._queue.popleft()
-        if message.segment is not None:
-            self._peer.show(message.segment)
+        if message.segment is not None and not self._peer.show(message.segment):
+            message = self._copy(message, message.segment)
         view = memoryview(message)
         for start in range(0, max(len(view), 1), _PIECE):
             piece = view[start : start + _PIECE]

@@ -69,7 +69,10 @@ def mapped(descriptor: int, size: int, *, writable: bool) -> mmap.mmap:
         if not 0 < size <= held:
             raise BrokenPeerError(f"memory of {held} bytes arrived for {size} announced.")
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-        return mmap.mmap(descriptor, size, access=access)
+        try:
+            return mmap.mmap(descriptor, size, access=access)
+        except PermissionError:
+            raise BrokenPeerError("memory arrived that cannot be written to.") from None
     finally:
         os.close(descriptor)
 
@@ -80,8 +83,12 @@ class Segment:
     def __init__(self, number: int, capacity: int) -> None:
         self.number, self.capacity = number, capacity
         self.descriptor = created("payload", capacity)
-        self._memory = mmap.mmap(self.descriptor, capacity)
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        try:
+            self._memory = mmap.mmap(self.descriptor, capacity)
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        except OSError:
+            os.close(self.descriptor)
+            raise
         self.bytes: Array = np.frombuffer(self._memory, np.uint8)
         self.filling = 0
         """How often it has been filled."""
@@ -151,7 +158,10 @@ class Pool:
         number = next(self._numbers)
         if number >= MOST:
             return None
-        segment = self._by_number[number] = Segment(number, capacity)
+        try:
+            segment = self._by_number[number] = Segment(number, capacity)
+        except OSError:  # no descriptor, or no place in memory, is left
+            return None
         self.used += capacity
         self.most = max(self.most, self.used)
         known.append(segment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from manyscale.hosting.transport.wire import Shipment
 
 _logger = logging.getLogger(__name__)
 _GRACE = 60.0  # s for receivers to hang up, as long as libmuscle gives them
+_PAUSE = 0.05  # s between two attempts to accept a connection
 
 
 class Dispatch:
@@ -111,8 +113,9 @@ class LocalServer(TransportServer):
         while not self._closed:
             try:
                 made, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError:  # closed, or there is no descriptor left, for a while
+                time.sleep(0.0 if self._closed else _PAUSE)
+                continue
             self._open.add(made)
             threading.Thread(target=self._serve, args=(made,), daemon=True).start()
 
@@ -122,7 +125,7 @@ class LocalServer(TransportServer):
             with made:
                 local_socket.admit(made)
                 peer = Peer(made)
-                while packet := local_socket.receive(made)[0]:
+                while packet := _without_descriptor(*local_socket.receive(made)):
                     self._heed(packet, peer, served)
         except ConnectionError as exc:
             _logger.info("A connection on this host ended: %s", exc)
@@ -145,3 +148,11 @@ class LocalServer(TransportServer):
             return
         to = served[number] = self.dispatch.meet(packet[HEAD.size :].decode())
         to.subscribe(peer, number, bool(ring) and "ring" in self.dispatch.layers)
+
+
+def _without_descriptor(packet: bytes, descriptor: int | None) -> bytes:
+    """Return a packet of a receiver, who has none to hand over."""
+    if descriptor is not None:
+        os.close(descriptor)
+        raise ConnectionError("a descriptor that nobody asked for")
+    return packet
