@@ -11,6 +11,12 @@ from manyscale.hosting.transport import budget, layers, trial
 from manyscale.launching import examination
 
 
+@pytest.fixture
+def unguarded(monkeypatch):
+    """Other tests of this process may have brought in the guard; a doctor has none."""
+    monkeypatch.setattr(trial.local_socket, "_secret", lambda: b"")
+
+
 def doctor(*words, cwd, **environment):
     return subprocess.run(
         [sys.executable, "-m", "manyscale.cli", "doctor", *words],
@@ -76,14 +82,14 @@ def test_messages_can_travel_over_memory_here(tmp_path):
     assert "GB in each run" in found["memory of messages"]["found"]
 
 
-def test_layers_that_are_not_possible_are_named_with_the_reason(monkeypatch):
+def test_layers_that_are_not_possible_are_named_with_the_reason(unguarded, monkeypatch):
     monkeypatch.setattr(layers.platform, "machine", lambda: "riscv64")
     (found,) = examination._messages()
     assert (found.state, found.found) == ("note", "layers: payload, lean")
     assert "ring: the order of writes to memory on riscv64 is not provided for" in found.remedy
 
 
-def test_memory_that_cannot_be_handed_over_is_a_warning(monkeypatch):
+def test_memory_that_cannot_be_handed_over_is_a_warning(unguarded, monkeypatch):
     def forbidden(*words):
         raise PermissionError(1, "Operation not permitted")
 
@@ -94,14 +100,14 @@ def test_memory_that_cannot_be_handed_over_is_a_warning(monkeypatch):
     assert "--messages stock" in found.remedy
 
 
-def test_what_a_system_does_not_allow_leaves_the_lean_layer(monkeypatch):
+def test_what_a_system_does_not_allow_leaves_the_lean_layer(unguarded, monkeypatch):
     monkeypatch.setattr(layers, "_lacking", lambda: "this system has no memory to seal")
     found = next(examination._messages())
     assert (found.state, found.found) == ("note", "layers: lean")
     assert "payload: this system has no memory to seal" in found.remedy
 
 
-def test_a_wrong_word_in_the_environment_is_an_error(monkeypatch):
+def test_a_wrong_word_in_the_environment_is_an_error(unguarded, monkeypatch):
     monkeypatch.setenv(layers.VARIABLE, "fats")
     found = {f.what: f for f in examination._messages()}
     assert found[layers.VARIABLE].state == "error"

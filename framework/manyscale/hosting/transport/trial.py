@@ -42,5 +42,9 @@ def handed_over(told: bytes) -> bytes:
 
 def _admitted(listener: socket.socket) -> socket.socket:
     made, _ = listener.accept()
-    local_socket.admit(made)
+    try:
+        local_socket.admit(made)
+    except BaseException:
+        made.close()
+        raise
     return made
