@@ -51,7 +51,7 @@ coupled: .venv/.test
 	$(BIN)/python -m pytest -m 'coupled and not nightly'
 
 bench: .venv/.test
-	$(BIN)/python benchmarks/messages.py
+	$(BIN)/python benchmarks/messages.py --short
 	$(BIN)/python benchmarks/pipe_diffusion.py
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/launch.py

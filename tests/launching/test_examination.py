@@ -5,7 +5,16 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from manyscale.hosting.transport import budget, layers, trial
 from manyscale.launching import examination
+
+
+@pytest.fixture
+def unguarded(monkeypatch):
+    """Other tests of this process may have brought in the guard; a doctor has none."""
+    monkeypatch.setattr(trial.local_socket, "_secret", lambda: b"")
 
 
 def doctor(*words, cwd, **environment):
@@ -62,3 +71,61 @@ def test_an_unknown_libmuscle_is_an_error_with_its_remedy(monkeypatch):
 def test_a_folder_that_cannot_be_written_is_an_error(monkeypatch):
     monkeypatch.setattr(examination.os, "access", lambda *words: False)
     assert [f.state for f in examination._disk()] == ["error"]
+
+
+def test_messages_can_travel_over_memory_here(tmp_path):
+    found = {
+        row["what"]: row for row in json.loads(doctor("--json", "--quick", cwd=tmp_path).stdout)
+    }
+    assert found["messages"]["state"] == "ok", found["messages"]
+    assert found["messages"]["found"] == "layers: payload, ring, spin, lean"
+    assert "GB in each run" in found["memory of messages"]["found"]
+
+
+def test_layers_that_are_not_possible_are_named_with_the_reason(unguarded, monkeypatch):
+    monkeypatch.setattr(layers.platform, "machine", lambda: "riscv64")
+    (found,) = examination._messages()
+    assert (found.state, found.found) == ("note", "layers: payload, lean")
+    assert "ring: the order of writes to memory on riscv64 is not provided for" in found.remedy
+
+
+def test_memory_that_cannot_be_handed_over_is_a_warning(unguarded, monkeypatch):
+    def forbidden(*words):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(trial.local_socket, "send_descriptor", forbidden)
+    found = next(examination._messages())
+    assert found.state == "warning"
+    assert "Operation not permitted" in found.found
+    assert "--messages stock" in found.remedy
+
+
+def test_what_a_system_does_not_allow_leaves_the_lean_layer(unguarded, monkeypatch):
+    monkeypatch.setattr(layers, "_lacking", lambda: "this system has no memory to seal")
+    found = next(examination._messages())
+    assert (found.state, found.found) == ("note", "layers: lean")
+    assert "payload: this system has no memory to seal" in found.remedy
+
+
+def test_a_wrong_word_in_the_environment_is_an_error(unguarded, monkeypatch):
+    monkeypatch.setenv(layers.VARIABLE, "fats")
+    found = {f.what: f for f in examination._messages()}
+    assert found[layers.VARIABLE].state == "error"
+
+
+@pytest.mark.parametrize(
+    ("group", "file"),
+    [("0::/job", "job/memory.max"), ("4:cpu,memory:/job", "memory/job/memory.limit_in_bytes")],
+)
+def test_the_memory_of_messages_is_a_part_of_what_the_control_group_has(
+    group, file, tmp_path, monkeypatch
+):
+    own, told = tmp_path / "own", tmp_path / "groups" / file
+    own.write_text(f"1:cpu:/\n{group}\n")
+    told.parent.mkdir(parents=True)
+    told.write_text("400000000\n")
+    monkeypatch.setattr(budget, "_OWN_GROUPS", own)
+    monkeypatch.setattr(budget, "_CGROUPS", tmp_path / "groups")
+    assert budget.of_run() == 100_000_000
+    (found,) = examination._memory_of_messages()
+    assert (found.state, found.found) == ("note", "at most 0.1 GB of 0.4 GB in each run")

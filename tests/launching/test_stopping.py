@@ -10,7 +10,9 @@ import pytest
 
 from faults.runs import TIME_LIMIT, Launched, spec
 from manyscale import testing
+from manyscale.hosting.transport import account
 from manyscale.launching import leftovers, runs
+from manyscale.launching.run_dir import instance_folders
 from manyscale.testing.couple import run_with_muscle
 
 pytestmark = pytest.mark.coupled
@@ -33,7 +35,8 @@ def stopped(tmp_path_factory):
     """A run that was asked to stop in its middle, and what was seen of it."""
     folder = tmp_path_factory.mktemp("stopping")
     made = spec(folder, **STEPS, **{"a.pause": 0.4})
-    launched = Launched([made], folder / "run", "--checkpoint-every", "1000")
+    options = ["--checkpoint-every", "1000", "--messages", "stock"]
+    launched = Launched([made], folder / "run", *options)
     assert launched.until(lambda: launched.steps() >= 5)
     seen = manyscale("status", folder / "run", "--json")
     here = manyscale("status", cwd=folder)
@@ -77,6 +80,9 @@ def test_it_goes_on_to_the_same_numbers(stopped, tmp_path):
     assert not testing.differences(whole, tmp_path / "resumed")
     order = json.loads((tmp_path / "resumed/order.json").read_text())
     assert order["resumed_from"] == str(folder / "run")
+    assert order["options"]["messages"] == "stock"
+    accounts = account.read(instance_folders(tmp_path / "resumed").values())
+    assert {way.way for told in accounts for way in told.ways} == {account.STOCK}
 
 
 def test_a_changed_spec_is_not_resumed(stopped, tmp_path):

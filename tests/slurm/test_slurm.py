@@ -9,7 +9,9 @@ import pytest
 
 from faults.runs import spec
 from manyscale import testing
+from manyscale.hosting.transport import account
 from manyscale.launching import runs
+from manyscale.launching.run_dir import instance_folders
 from manyscale.launching.slurm import runs_in as job_runs
 from manyscale.testing.couple import run_with_muscle
 from slurm import cluster as slurm
@@ -81,6 +83,7 @@ def test_a_coupling_with_ranks_on_both_nodes(cluster, tmp_path):
     assert len(ranks) == 2
     assert runs.read(run).job == told["job"]
     assert not list(run.glob(".guard*")), "the secret stayed behind"
+    assert "conduits between instances go through memory" in said
 
 
 def test_a_job_near_its_end_stops_at_a_snapshot_and_the_next_goes_on(cluster, tmp_path):
@@ -90,7 +93,7 @@ def test_a_job_near_its_end_stops_at_a_snapshot_and_the_next_goes_on(cluster, tm
     site.write_text("signal_before = 50\ncores_per_node = 2\n")  # s of a limit of a minute
     done = submit(
         cluster, made, "--profile", site, "--time", 1, "--checkpoint-every", 1000,
-        "--resubmit", 9, "--run-dir", place, "--json",
+        "--messages", "stock", "--resubmit", 9, "--run-dir", place, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     jobs = [json.loads(done.stdout)["job"]]
@@ -101,6 +104,8 @@ def test_a_job_near_its_end_stops_at_a_snapshot_and_the_next_goes_on(cluster, tm
     made_runs = job_runs(place)
     ends = [runs.read(run).exit_code for run in made_runs]
     assert len(ends) > 1, "one job was enough"
+    accounts = [a for run in made_runs for a in account.read(instance_folders(run).values())]
+    assert {way.way for told in accounts for way in told.ways} == {account.STOCK}
     assert ends[:-1] == [75] * (len(ends) - 1), ends
     assert ends[-1] == 0
     assert states[-1] == "COMPLETED"

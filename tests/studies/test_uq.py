@@ -399,6 +399,10 @@ def test_mistakes_on_the_command_line_are_one_sentence(spec, tmp_path):
     assert "exists; studies are not overwritten" in run.stderr
     run = command("--resume", tmp_path / "s", cwd=tmp_path)
     assert "holds no study: No such file" in run.stderr
+    words, wrong = [*one[:-1], tmp_path / "t", "--host", "muscle"], {"MANYSCALE_MESSAGES": "fats"}
+    run = command(spec, *words, cwd=tmp_path, env={**os.environ, **wrong})
+    assert "'fats' is no layer of messages. Did you mean 'fast'?" in run.stderr
+    assert not (tmp_path / "t").exists()
     study = asked(spec)
     study.write(tmp_path / "s")
     spec.write_text(ONE.replace("x: 1.0", "x: 1.5"))

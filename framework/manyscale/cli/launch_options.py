@@ -148,6 +148,12 @@ class LaunchOptions:
             free=self.min_free * 1e6,
         )
 
+    def refuse_unknown_layers(self) -> None:
+        """Refuse layers of messages that there are not, of the option or of the environment."""
+        from manyscale.hosting.transport.layers import asked
+
+        asked(self.messages)
+
     def refuse_unknown_foreign(self, components: Sequence[str]) -> None:
         """Refuse to admit a component that the coupling does not have."""
         for name in self.foreign:

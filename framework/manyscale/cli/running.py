@@ -67,7 +67,6 @@ def run(order: Order, options: LaunchOptions) -> dict[str, Any]:
     Raises `Refused`, with what is known about the run as `found`.
     """
     from manyscale.coupling.prove import diagnose
-    from manyscale.hosting.transport.layers import asked
     from manyscale.launching import local, runs, snapshots
     from manyscale.launching import run_dir as run_dirs
     from manyscale.launching.outcome import OutsideTolerance
@@ -88,7 +87,7 @@ def run(order: Order, options: LaunchOptions) -> dict[str, Any]:
         coupling = diagnosis.proven()
     components = [node.name for node in coupling.graph.nodes.values()]
     limits = options.limits(components)
-    asked(options.messages or None)
+    options.refuse_unknown_layers()
     options.refuse_unknown_foreign(components)
     snapshots.refuse_damaged_sets(coupling.files)
     system = report.system_report(coupling.files)
@@ -167,13 +166,14 @@ def _report(console: Console, coupling: Any, system: Any, folder: Path) -> dict[
     from manyscale.results import report
     from manyscale.results.run import run_of
 
-    rows, figure = report.write(run_of(folder, coupling.name, coupling.models), system, folder)
+    told = account.lines(account.read(instance_folders(folder).values()))
+    run = run_of(folder, coupling.name, coupling.models)
+    rows, figure = report.write(run, system, folder, told)
     console.print(report.table_of(coupling.name, rows))
     for label, path in (("figure", figure), ("report", folder / report.TEXT), ("run", folder)):
         console.print(Text(f"{label:8}{path}"), soft_wrap=True)
     if not rows:
         console.print("Nothing was recorded: set `record` of a component to ports of it.")
-    told = account.lines(account.read(instance_folders(folder).values()))
     for sentence in told:
         console.print(Text(sentence), soft_wrap=True)
     strangers = local.strangers(folder)

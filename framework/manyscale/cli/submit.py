@@ -82,6 +82,7 @@ def _submit(
     coupling = diagnosis.proven()
     components = [node.name for node in coupling.graph.nodes.values()]
     launch.limits(components)
+    launch.refuse_unknown_layers()
     launch.refuse_unknown_foreign(components)
     if resubmit and launch.checkpoint_every is None and not coupling.graph.checkpoints:
         raise Refused(

@@ -125,6 +125,7 @@ def command(
     Writes samples and statistics (study.nc), a table and a figure. A study that was ended, however
     it was, goes on with --resume FOLDER: nothing that was finished is run again.
     """
+    from manyscale.hosting.transport import layers
     from manyscale.studies import study as studies
     from manyscale.studies.begin import folder_of
     from manyscale.studies.carry_out import carry_out
@@ -132,6 +133,7 @@ def command(
     from manyscale.studies.report import write
 
     console = terminal.console()
+    layers.asked()  # a wrong word would let every sample fail
     if resume is not None:
         if spec or asked["vary"] or study_dir:
             raise Refused("--resume goes on with a study as it was begun; leave SPEC, --vary and"

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from manyscale.contract.refusal import Refused
+from manyscale.hosting.transport import budget, layers, trial
 from manyscale.launching.leftovers import find
 from manyscale.registry import mpi_family
 
@@ -23,8 +25,13 @@ _WANTED = ("muscle3", "ymmsl", "numpy", "numba")
 _RANKS = 2
 _LIMIT = 60.0  # s that a probe may take
 _LITTLE = 1e9  # bytes
+_FEW = 0.25  # GB for the messages of a run
 _SHARED = ("nfs", "nfs4", "lustre", "gpfs", "beegfs", "cifs", "fuse.sshfs", "9p", "ceph")
-_ASK_RANK = "from mpi4py import MPI; w = MPI.COMM_WORLD; print(w.rank, w.size, flush=True)"
+# in one write, for the lines of ranks must not run into one another
+_ASK_RANK = (
+    "import os; from mpi4py import MPI; w = MPI.COMM_WORLD;"
+    " os.write(1, f'{w.rank} {w.size}\\n'.encode())"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ def examine(*, quick: bool = False) -> Iterator[Finding]:
         _hostname,
         _disk,
         _shared_memory,
+        _messages,
+        _memory_of_messages,
         _mpi if quick else _mpi_with_ranks,
         _slurm,
         _leftovers,
@@ -165,6 +174,44 @@ def _shared_memory() -> Iterator[Finding]:
         yield Finding("shared memory", "warning", "there is no /dev/shm", "mount a tmpfs there")
         return
     yield Finding("shared memory", "ok", f"{shutil.disk_usage(place).free / 1e9:.1f} GB free")
+
+
+def _messages() -> Iterator[Finding]:
+    """Tell which layers messages between components of this host can use."""
+    on, why_not = layers.possible(layers.asked("fast"))
+    if failed := trial.hindrance():
+        remedy = "allow local sockets and memfd_create; until then --messages stock"
+        yield Finding("messages", "warning", f"memory cannot be handed over: {failed}", remedy)
+        return
+    able = [layer for layer in layers.LAYERS if layer in on]
+    found = f"layers: {', '.join(able)}" if able else "in MUSCLE3's own way only"
+    lacking = "; ".join(f"{layer}: {why_not[layer]}" for layer in layers.LAYERS if layer in why_not)
+    yield Finding("messages", "note" if lacking else "ok", found, lacking)
+    yield from _words_in_environment()
+
+
+def _words_in_environment() -> Iterator[Finding]:
+    """Tell of a variable that decides for every run."""
+    given = os.environ.get(layers.VARIABLE)
+    if not given:
+        return
+    try:
+        layers.asked()
+    except Refused as exc:
+        yield Finding(layers.VARIABLE, "error", str(exc), f"unset {layers.VARIABLE}")
+        return
+    yield Finding(layers.VARIABLE, "note", given, "decides wherever --messages is not given")
+
+
+def _memory_of_messages() -> Iterator[Finding]:
+    limit, share = budget.limit() / 1e9, budget.of_run() / 1e9
+    few = share < _FEW
+    yield Finding(
+        "memory of messages",
+        "note" if few else "ok",
+        f"at most {share:.3g} GB of {limit:.3g} GB in each run",
+        "larger messages are copied through sockets" if few else "",
+    )
 
 
 def _mpi() -> Iterator[Finding]:

@@ -55,12 +55,14 @@ def launch(
     components see besides the usual ones; `address` is what everybody listens on, an IP address
     or `interface:NAME`; where the spec has `checkpoints:`, snapshots are asked for whenever
     `checkpoint_every` s of wall time have passed. `messages` names the layers of the fast path
-    (`manyscale.hosting.transport.layers`), all of them unless told; `instances` share the memory
-    that messages may take. Raises `Refused`, most often one of the kinds in
-    `manyscale.launching.outcome`, with the one root cause if the coupling does not succeed.
+    (`manyscale.hosting.transport.layers`), all of them unless told here or by the environment;
+    `instances` share the memory that messages may take. Raises `Refused`, most often one of the
+    kinds in `manyscale.launching.outcome`, with the one root cause if the coupling does not
+    succeed.
     """
     run = run.resolve()  # children and `manyscale clean` work in other folders
     limits = limits or Limits(total=time_limit)
+    transport.asked(messages)
     refuse_full(run, limits.free)
     told = runs.begin(run, list(files))
     stop = Stop(run)

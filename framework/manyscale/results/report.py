@@ -106,10 +106,16 @@ def system_report(files: Sequence[Path]) -> ModuleType | None:
     return None
 
 
-def write(run: Run, system: ModuleType | None, folder: Path) -> tuple[list[Row], Path]:
-    """Write `report.txt` and `figure.png` into `folder`; return the rows and the figure."""
+def write(
+    run: Run, system: ModuleType | None, folder: Path, told: Sequence[str] = ()
+) -> tuple[list[Row], Path]:
+    """Write `report.txt` and `figure.png` into `folder`; return the rows and the figure.
+
+    The sentences `told` close the text.
+    """
     import matplotlib as mpl
     from rich.console import Console
+    from rich.text import Text
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
@@ -133,6 +139,8 @@ def write(run: Run, system: ModuleType | None, folder: Path) -> tuple[list[Row],
         console.print(table_of(run.name, rows))
         for instance, shown in members.farms(folder).items():
             console.print(members.table_of(instance, shown))
+        for sentence in told:
+            console.print(Text(sentence), soft_wrap=True)
     return rows, folder / FIGURE
 
 

@@ -53,7 +53,8 @@ class Ensembles:
     def _together(self, plan: Plan, rows: Mapping[int, int]) -> Iterator[tuple[int, Answer]]:
         run = self._prepared(plan, rows)
         try:
-            local.launch([run / SPEC], run, time_limit=self._limit)
+            count = len(rows) * len(self._study.coupling.graph.instances)
+            local.launch([run / SPEC], run, time_limit=self._limit, instances=count)
         except Refused as exc:
             found = dict(self._finished(run, [*rows]))
             yield from found.items()

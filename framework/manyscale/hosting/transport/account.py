@@ -69,7 +69,7 @@ def lines(accounts: list[Account]) -> list[str]:
     budget = sum(account.budget for account in accounts)
     told = [
         f"{fast} of {len(ways)} conduits between instances go through memory"
-        f" ({used / 1e6:.3g} MB of at most {budget / 1e6:.3g} MB used)."
+        f" ({_size(used)} of at most {_size(budget)} used)."
     ]
     reasons: dict[str, list[Way]] = {}
     for way in ways:
@@ -85,3 +85,7 @@ def lines(accounts: list[Account]) -> list[str]:
             " their receivers kept too many earlier ones."
         )
     return told
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

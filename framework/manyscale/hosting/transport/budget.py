@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 VARIABLE = "MANYSCALE_MESSAGES_MEMORY"
 _SHARE = 4  # one part in so many of the memory is for messages
 _INSTANCES = 16  # among which it is divided if nobody says how many there are
-_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def budget() -> int:
@@ -19,7 +20,12 @@ def budget() -> int:
 
 def of_each(instances: int) -> int:
     """Return the bytes that each of so many instances on this host may use."""
-    return limit() // _SHARE // max(1, instances)
+    return of_run() // max(1, instances)
+
+
+def of_run() -> int:
+    """Return the bytes that all instances of a run on this host may use."""
+    return limit() // _SHARE
 
 
 def limit() -> int:
@@ -29,20 +35,28 @@ def limit() -> int:
 
 
 def _group_limits() -> list[int]:
-    """Return the limits of the control groups that this process is in."""
+    """Return the limits of the control groups that this process is in, of either version."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = _OWN_GROUPS.read_text().splitlines()
     except OSError:
         return []
-    group = next((line[3:] for line in lines if line.startswith("0::")), "/")
     found = []
-    folder = _CGROUPS / group.lstrip("/")
-    while folder != _CGROUPS.parent:
-        try:
-            told = (folder / "memory.max").read_text().strip()
-        except OSError:
-            told = ""
-        if told.isdigit():
-            found.append(int(told))
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            found += _limits(_CGROUPS, group, "memory.max")
+        elif "memory" in controllers.split(","):
+            found += _limits(_CGROUPS / "memory", group, "memory.limit_in_bytes")
+    return found
+
+
+def _limits(root: Path, group: str, file: str) -> list[int]:
+    """Return what is told in a group and all above it."""
+    found = []
+    folder = root / group.lstrip("/")
+    while folder != root.parent:
+        with contextlib.suppress(OSError):
+            told = (folder / file).read_text().strip()
+            found += [int(told)] if told.isdigit() else []
         folder = folder.parent
     return found

@@ -37,17 +37,17 @@ _RELIES = {
 
 
 def asked(text: str | None = None) -> frozenset[str]:
-    """Return the layers that `MANYSCALE_MESSAGES`, or `text`, asks for: all if it is not set.
+    """Return the layers that `text` asks for, or `MANYSCALE_MESSAGES`; all if neither says.
 
     Raises `Refused` for an unknown word.
     """
-    given = os.environ.get(VARIABLE, "fast") if text is None else text
+    given = text or os.environ.get(VARIABLE) or "fast"
     words = [word.strip() for word in given.split(",") if word.strip()]
     for word in words:
         if word not in WORDS:
             raise Refused(
-                f"{VARIABLE} is {given!r}, and {word!r} is no layer of messages."
-                f"{nearest(word, WORDS)}"
+                f"{'--messages' if text else VARIABLE} is {given!r}, and {word!r} is no layer of"
+                f" messages.{nearest(word, WORDS)}"
             )
     return frozenset(LAYERS) if "fast" in words else frozenset(words) - {"stock"}
 
