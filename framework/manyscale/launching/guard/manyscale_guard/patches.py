@@ -51,6 +51,7 @@ TABLE = (
     Name(_AGENTS, "Popen"),
     Name(_AGENT, "MAPClient.__init__", ("self", "node_name", "location")),
     Name(_AGENT, "MAPClient._call_agent_manager", ("self", "request")),
+    Name(_AGENT, "MAPClient.get_command", ("self",)),
     Name(
         _PROCESSES,
         "ProcessManager.start",
@@ -75,6 +76,9 @@ def apply(module: ModuleType) -> None:
         from manyscale_guard.children import guard_process_manager as guard
     elif module.__name__ == _AGENT:
         from manyscale_guard.lease import guard_agent as guard
+        from manyscale_guard.pace import guard_pace
+
+        guard_pace(module)
     else:
         _refuse_unpatched()
         return
