@@ -85,11 +85,11 @@ def _leave(code: int) -> NoReturn:
 
 def _become(order: dict[str, Any], agent: int, place: bytes) -> None:
     """Let this process be what it would be had the agent started it."""
-    _die_with(agent)
     for number, name in ((1, order["stdout"]), (2, order["stderr"])):
         opened = os.open(name, os.O_WRONLY)
         os.dup2(opened, number)
         os.close(opened)
+    _die_with(agent)
     here = os.getcwd()
     os.chdir(order["folder"])
     sys.path[:1] = [order["folder"]] if sys.path[:1] == [here] else sys.path[:1]

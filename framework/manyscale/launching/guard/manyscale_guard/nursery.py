@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 VARIABLE = "MANYSCALE_NURSERY"
 """`no` starts every instance by itself; a nursery finds here `DESCRIPTOR:AGENT:` and room."""
@@ -28,8 +28,8 @@ _AT_ONCE = 32  # orders that a nursery has not answered yet, so that its socket 
 _WORD = r"[\w.:@/+-]+"
 _SCRIPT = re.compile(
     # what MUSCLE3 writes for a program that is one process of this host, and nothing else
-    r"#!/bin/bash\n\n(?:module [\w./ +-]+\n|\n)*(?:\. %s/bin/activate\n\n)?"
-    r"exec %s -m manyscale\.hosting\.muscle %s\n?" % (_WORD, _WORD, _WORD)  # noqa: UP031
+    rf"#!/bin/bash\n\n(?:module [\w./ +-]+\n|\n)*(?:\. {_WORD}/bin/activate\n\n)?"
+    rf"exec {_WORD} -m manyscale\.hosting\.muscle {_WORD}\n?"
 )
 _Start = Callable[..., "subprocess.Popen[bytes]"]
 _Key = tuple[str, frozenset[tuple[str, str]]]
@@ -39,13 +39,13 @@ class Born:
     """An instance of a nursery: what libmuscle uses of a `Popen`."""
 
     def __init__(self, nursery: Nursery, order: dict[str, str], start: _Start) -> None:
-        self.pid: Optional[int] = None  # evaluated before Python 3.10
-        self.returncode: Optional[int] = None
+        self.pid: int | None = None
+        self.returncode: int | None = None
         self.order = order
         self._nursery, self._start = nursery, start
-        self._alone: Optional[subprocess.Popen[bytes]] = None
+        self._alone: subprocess.Popen[bytes] | None = None
 
-    def poll(self) -> Optional[int]:
+    def poll(self) -> int | None:
         """Return the exit code, minus the signal that ended it, None as long as it lives."""
         if self._alone is not None:
             return self._alone.poll()
@@ -60,10 +60,18 @@ class Born:
         if self._alone is not None:
             self._alone.kill()
         elif self.pid is None:
-            self._nursery.close()
             self.returncode = -signal.SIGKILL
         elif self.returncode is None:
             os.kill(self.pid, signal.SIGKILL)  # it is our child, and so the number is still its own
+
+    def take(self, pid: int) -> None:
+        """Note that it is born as process `pid`, or that it could not be, with 0."""
+        if not pid:
+            self.start_alone()
+        elif self.returncode is None:
+            self.pid = pid
+        else:  # it was to be killed meanwhile
+            os.kill(pid, signal.SIGKILL)
 
     def start_alone(self) -> None:
         """Start it as if there were no nursery."""
@@ -94,7 +102,7 @@ class Nursery:
         self._asked: dict[int, Born] = {}
         self._heard = b""
         self._orders = 0
-        self.gone = False
+        self.gone = self.fertile = False
         told = {VARIABLE: f"{theirs.fileno()}:{os.getpid()}:{_ROOM}"}
         with theirs:
             self._process = start(told, theirs.fileno())
@@ -133,10 +141,8 @@ class Nursery:
         *lines, self._heard = (self._heard + heard).split(b"\n")
         for line in lines:
             number, pid = json.loads(line)
-            born = self._asked.pop(number)
-            born.pid = pid or None
-            if not pid:
-                born.start_alone()
+            self._asked.pop(number).take(pid)
+            self.fertile = self.fertile or bool(pid)
         return True
 
     def close(self) -> None:
@@ -151,15 +157,15 @@ class Nursery:
             born.start_alone()
 
 
-_known: dict[_Key, Optional[Nursery]] = {}
+_known: dict[_Key, Nursery | None] = {}
 
 
 def ordered(
-    start: Callable[..., "subprocess.Popen[bytes]"],
+    start: _Start,
     args: list[str],
     env: Mapping[str, str],
     options: Mapping[str, Any],
-) -> Optional[Born]:
+) -> Born | None:
     """Return an instance that a nursery bears, None if it is to be started by itself.
 
     `start` takes args, environment, descriptors to pass on, and options of `Popen`.
@@ -171,8 +177,10 @@ def ordered(
         _known[key] = None  # one of a kind may remain the only one
         return None
     nursery = _known[key]
-    if nursery is None or nursery.gone:
+    if nursery is None or (nursery.gone and nursery.fertile):
         nursery = _known[key] = _opened(start, args, env)
+    if nursery.gone:  # this program has none: it starts threads at import, for instance
+        return None
     order = {
         "instance": env["MUSCLE_INSTANCE"],
         "folder": str(options["cwd"]),
@@ -196,7 +204,7 @@ def _opened(start: _Start, args: list[str], env: Mapping[str, str]) -> Nursery:
     return Nursery(begin)
 
 
-def _key(args: list[str], env: Mapping[str, str]) -> Optional[_Key]:
+def _key(args: list[str], env: Mapping[str, str]) -> _Key | None:
     """Return what instances of one nursery have in common, None for what has no nursery."""
     if sys.platform != "linux" or len(args) != 1 or "MUSCLE_INSTANCE" not in env:
         return None
