@@ -1,4 +1,4 @@
-"""One that calls many once, hosted by manyscale and on bare libmuscle: nothing but start and end."""
+"""One that calls many once, hosted and on bare libmuscle: nothing but start and end."""
 
 from __future__ import annotations
 

@@ -35,12 +35,12 @@ from manyscale.testing import Component, write_spec
 HERE = Path(__file__).parent
 TIME_LIMIT = 150  # s of one run
 STAGES = {
-    "interpreter": "pass",
-    "numpy": "import numpy",
-    "libmuscle": "import numpy, libmuscle",
-    "host": "import manyscale.hosting.muscle",
+    "the interpreter": "pass",
+    "with numpy": "import numpy",
+    "with libmuscle": "import numpy, libmuscle",
+    "the host of a model": "import manyscale.hosting.muscle",
+    "as the host ends": "import gc, manyscale.hosting.muscle; gc.freeze()",
 }
-END = {"its end": "import gc, manyscale.hosting.muscle; gc.freeze()"}
 
 
 def path_of(tree):
@@ -61,23 +61,16 @@ def spent(words, tree=None, **more):
 
 
 def stages(trees, rounds):
-    """Print the processor time of what comes before the first word of an instance, and its end."""
-    print(f"{'one process, ms of processor time':34}" + "".join(f"{name:>9}" for name in trees))
-    found = {name: {stage: [] for stage in {**STAGES, **END}} for name in trees}
+    """Print the processor time of one process that imports more and more, and ends."""
+    found = {(name, stage): [] for name in trees for stage in STAGES}
     for _ in range(rounds):
-        for name, tree in trees.items():
-            for stage, code in {**STAGES, **END}.items():
-                words = [sys.executable, "-c", code]
-                found[name][stage].append(1e3 * spent(words, tree)[1])
-    middle = {
-        name: {stage: statistics.median(times) for stage, times in some.items()}
-        for name, some in found.items()
-    }
-    for stage, of in zip([*STAGES][1:], [*STAGES], strict=False):
-        added = (middle[name][stage] - middle[name][of] for name in trees)
-        print(f"  import of {stage:22}" + "".join(f"{value:9.0f}" for value in added))
-    for stage, text in (("host", "all of it, as imported"), ("its end", "and as the host ends")):
-        print(f"  {text:32}" + "".join(f"{middle[name][stage]:9.0f}" for name in trees))
+        for name, stage in found:
+            words = [sys.executable, "-c", STAGES[stage]]
+            found[name, stage].append(1e3 * spent(words, trees[name])[1])
+    print(f"{'one process, ms of processor time':36}" + "".join(f"{name:>8}" for name in trees))
+    for stage in STAGES:
+        middles = (statistics.median(found[name, stage]) for name in trees)
+        print(f"  {stage:34}" + "".join(f"{middle:8.0f}" for middle in middles))
 
 
 def specs(folder, many):

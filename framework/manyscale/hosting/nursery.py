@@ -3,11 +3,14 @@
 An agent that has started one instance of a program starts it once more, with a socket in place
 of the name of an instance (see `manyscale_guard.nursery`). Such a process imports, and then forks
 an instance for every order. Nothing has run in it but imports: it has one thread, no connection
-and no random number drawn, and the module of a model of somebody else is not imported here.
+and no random number drawn. Of models only those of this project, with the libraries of their
+kernels, are imported here: what the module of somebody else does at import, it does in each
+instance.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -19,8 +22,10 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from manyscale.hosting import threads
+
 VARIABLE = "MANYSCALE_NURSERY"
-_OURS = ("manyscale", "manyscale_plugins")  # declaring is cheap there, and draws no numbers
+_OURS = ("manyscale", "manyscale_plugins")  # importing draws no numbers there and opens nothing
 _IDLE = 30.0  # s without an order: all instances of a run start at once
 _PATIENCE = 10.0  # s until the agent is the parent
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -42,15 +47,22 @@ def born() -> None:
 
 def _prepare(arguments: list[str]) -> None:
     """Import what all instances will, and keep it where no collection of garbage copies it."""
-    importlib.import_module("encodings.idna")  # the first connection of any process does
+    threads.follow_resources()
+    _import("encodings.idna")  # the first connection of any process does
     for part in arguments[0].split("@"):
         module = part.partition(":")[0]
         if module.partition(".")[0] in _OURS:
-            importlib.import_module(module)
+            _import(module)
+            _import(f"{module}.kernel")
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("A process with threads cannot be forked.")
     gc.collect()
     gc.freeze()
+
+
+def _import(module: str) -> None:
+    with contextlib.suppress(Exception):  # an instance says what is wrong with it
+        importlib.import_module(module)
 
 
 def _next_birth(control: socket.socket) -> dict[str, Any]:

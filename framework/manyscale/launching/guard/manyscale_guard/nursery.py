@@ -210,6 +210,8 @@ def _key(args: list[str], env: Mapping[str, str]) -> _Key | None:
         return None
     if "MANYSCALE_GUARD" not in env or VARIABLE in env:
         return None
+    if env.get("OMP_NUM_THREADS") != "1":  # libraries start their threads when they are imported
+        return None
     try:
         with open(args[0], encoding="utf-8") as file:
             script = file.read()
