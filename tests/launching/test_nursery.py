@@ -181,7 +181,7 @@ def test_instances_of_a_nursery_are_processes_of_their_own(told):
     ("ends", "said"),
     [
         ("raise", r"called\[2\].*this one fails"),
-        ("kill", r"called\[2\].*SIGKILL"),
+        ("kill", r"called\[2\].*exit code -9: my last words"),
         ("exit", r"called\[2\].*7"),
     ],
 )
