@@ -117,6 +117,17 @@ def test_who_is_killed_before_birth_is_never_born(script):
     assert started.alone == []
 
 
+def test_who_was_never_handed_over_is_started_by_itself(script):
+    gone = subprocess.Popen(["true"])
+    gone.wait(timeout=30)
+    started = Started(["sleep", "60"])
+    _, one = ordered(started, script, 2)
+    one.take(gone.pid)
+    until(lambda: one.poll() == 0)
+    assert started.alone == ["a[1]"]
+    one._nursery.close()
+
+
 def spec(folder, many=MANY, **settings):
     parts = {
         "caller": Component("toys.brood:Caller"),

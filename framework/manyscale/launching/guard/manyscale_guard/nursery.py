@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from manyscale_guard import processes
+
 VARIABLE = "MANYSCALE_NURSERY"
 """`no` starts every instance by itself; a nursery finds here `DESCRIPTOR:AGENT:` and room."""
 _ROOM = "_" * 256  # for the name of an instance, which takes this place in /proc
@@ -75,7 +77,7 @@ class Born:
 
     def start_alone(self) -> None:
         """Start it as if there were no nursery."""
-        if self.returncode is not None:
+        if self.returncode is not None or self._alone is not None:
             return
         try:
             with open(self.order["stdout"], "w") as out, open(self.order["stderr"], "w") as err:
@@ -87,6 +89,8 @@ class Born:
         try:
             ended, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:  # it has not been handed to us yet
+            if processes.is_gone(pid):  # nor could it be, and then it did not begin
+                self.start_alone()
             return
         if ended:
             self.returncode = os.waitstatus_to_exitcode(status)
