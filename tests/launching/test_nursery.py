@@ -205,22 +205,13 @@ def test_how_one_ends_is_known(tmp_path, ends, said):
     assert "my last words" in (folders(run)[2] / "stderr.txt").read_text()
 
 
-def nurseries(launched):
-    """The processes of a run that are told to be a nursery."""
-    for process in launched.processes()["component"]:
-        with open(f"/proc/{process.pid}/environ", "rb") as file:
-            if b"MANYSCALE_NURSERY=" in file.read():
-                yield process
-
-
 @pytest.mark.coupled
 def test_a_run_outlives_its_nursery(tmp_path):
     pace = {"caller.turns": 40, "caller.pause": 0.1}
     launched = Launched([spec(tmp_path, **pace)], tmp_path / "run")
     assert launched.until(lambda: launched.steps() >= 3)
-    found = list(nurseries(launched))
-    assert len(found) == 1
-    found[0].send_signal(signal.SIGKILL)
+    (one,) = launched.processes()["nursery"]
+    one.send_signal(signal.SIGKILL)
     assert launched.end() == 0
     assert launched.left() == []
 
@@ -231,11 +222,15 @@ def test_nobody_outlives_the_agent(tmp_path):
     launched = Launched([spec(tmp_path, **pace)], tmp_path / "run")
     assert launched.until(lambda: launched.steps() >= 3)
     everybody = launched.processes()
-    assert len(everybody["component"]) == MANY + 2, "with the caller and the nursery"
+    assert len(everybody["component"]) == MANY + 1, "with the caller"
+    assert len(everybody["nursery"]) == 1
     (agent,) = everybody["agent"]
     agent.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 2.0
-    while any(p.is_running() and p.status() != "zombie" for p in everybody["component"]):
+    while any(
+        p.is_running() and p.status() != "zombie"
+        for p in everybody["component"] + everybody["nursery"]
+    ):
         assert time.monotonic() < deadline, "they end with it, not with the run"
         time.sleep(0.05)
     assert launched.end() == 3
