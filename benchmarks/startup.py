@@ -39,7 +39,7 @@ STAGES = {
     "with numpy": "import numpy",
     "with libmuscle": "import numpy, libmuscle",
     "the host of a model": "import manyscale.hosting.muscle",
-    "as the host ends": "import gc, manyscale.hosting.muscle; gc.freeze()",
+    "the same after gc.freeze()": "import gc, manyscale.hosting.muscle; gc.freeze()",
 }
 
 

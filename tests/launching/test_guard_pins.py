@@ -254,6 +254,27 @@ def test_libmuscle_with_another_transport_is_refused(copy):
     assert "it has no libmuscle.mcp.tcp_transport_server" in err
 
 
+@pytest.mark.parametrize("more", ["", ", more: int = 0"], ids=["known", "unknown"])
+def test_what_is_only_quicker_is_left_alone_where_it_is_unknown(copy, more):
+    path = copy / "libmuscle/manager/mmp_server.py"
+    text = path.read_text()
+    old = "def _get_peers(self, instance_id: str"
+    assert old in text
+    path.write_text(text.replace(old, old + more))
+    code = (
+        "import logging; logging.basicConfig(level='INFO');"
+        "from libmuscle.manager.mmp_server import MMPRequestHandler as H;"
+        "print(H._get_peers.__module__)"
+    )
+    try:
+        out, err, exit_code = started(code, copy)
+    finally:
+        path.write_text(text)
+    assert exit_code == 0
+    assert out == ("libmuscle.manager.mmp_server" if more else "manyscale_guard.arrivals")
+    assert ("is left as it is: MMPRequestHandler._get_peers takes other" in err) == bool(more)
+
+
 def test_both_sides_name_a_secret_alike():
     assert guarding.name_of(bytes(32)) == secret.name_of(bytes(32))
     assert guarded.guarding.GUARD.joinpath("sitecustomize.py").is_file()
