@@ -55,6 +55,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/pipe_diffusion.py
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/launch.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/bridges.py
 	$(BIN)/python benchmarks/farm.py
 	$(BIN)/python benchmarks/relaxation.py

@@ -160,6 +160,20 @@ def test_declaring_is_cheap():
     assert out.stdout.split() == []
 
 
+def test_an_instance_imports_what_it_uses():
+    code = (
+        "import sys, manyscale.hosting.muscle;"
+        "idle = {'libmuscle.manager.manager', 'libmuscle.planner', 'libmuscle.native_instantiator',"
+        " 'multiprocessing', 'parsimonious', 'psutil._common', 'threadpoolctl', 'pint', 'scipy',"
+        " 'numba', 'netCDF4', 'h5py', 'xarray', 'mpi4py', 'matplotlib', 'sqlite3.dump', 'click'};"
+        "print(*idle & sys.modules.keys());"
+        "import libmuscle; assert libmuscle.runner.run_simulation;"
+        "import psutil; assert psutil.net_if_addrs()"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == []
+
+
 def test_names_say_what_is_inside():
     for folder in (FRAMEWORK, PLUGINS, ROOT / "tests", ROOT / "benchmarks", ROOT / "examples"):
         for path in folder.rglob("*.py"):

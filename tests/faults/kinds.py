@@ -155,6 +155,13 @@ def terminate_agent(folder, rng):
 
 
 @fault(fast=True)
+def kill_nursery(folder, rng):
+    launched = started(folder, rng, early=False)
+    hit(launched, "nursery", signal.SIGKILL, rng)
+    return expect(launched, {DONE}, reference=undisturbed(folder))
+
+
+@fault(fast=True)
 def kill_component(folder, rng):
     return _ended("component", signal.SIGKILL, {FAILED}, r"(a|b)\b.*ended", folder, rng)
 

@@ -14,6 +14,7 @@ from manyscale import testing
 from manyscale.hosting import telemetry
 from manyscale.launching import runs
 from manyscale.testing import Component
+from manyscale_guard import nursery
 
 TIME_LIMIT = 120.0  # s; whatever happens, a run is over by then
 STEADY = "toys.steady:Steady"
@@ -61,7 +62,7 @@ class Launched:
     def processes(self):
         """Return every process of the run by kind: supervisor, keeper, manager, ..."""
         found = {"supervisor": [], "keeper": [], "manager": [], "instantiator": []}
-        found |= {"agent": [], "component": [], "mpirun": []}
+        found |= {"agent": [], "component": [], "mpirun": [], "nursery": []}
         mark = f"{runs.RUN_NAME}={self.run}"
         for process in psutil.process_iter():
             try:
@@ -70,9 +71,12 @@ class Launched:
                 if process.pid == self.process.pid:
                     found["supervisor"].append(process)
                     continue
-                if mark not in Path(f"/proc/{process.pid}/environ").read_text().split("\0"):
+                told = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
+                if mark not in told:
                     continue
                 kind = self._kind(process, " ".join(process.cmdline()))
+                if any(re.match(rf"{nursery.VARIABLE}=\d", entry) for entry in told):
+                    kind = "nursery"
             except (psutil.Error, OSError, UnicodeDecodeError):
                 continue
             found.setdefault(kind, []).append(process)

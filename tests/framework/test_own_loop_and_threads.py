@@ -1,5 +1,9 @@
 """What a host owes beyond the loop: components that own theirs, and threads as given."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import ymmsl
 from ymmsl import v0_2 as y
@@ -45,6 +49,22 @@ def test_threads_follow_the_resources(tmp_path):
     testing.run_with_muscle(spec, tmp_path / "run")
     found = open_record(tmp_path / "run/instances/counter/workdir/record.nc", "found")
     assert [int(found[name][0]) for name in ("openmp", "blas", "numba")] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"), [({}, False), ({"OPENBLAS_NUM_THREADS": "2"}, True)], ids=["alike", "not"]
+)
+def test_blas_is_limited_only_where_another_name_says_otherwise(told, asked):
+    code = (
+        "import numpy, sys; from manyscale.hosting import threads; threads.follow_resources();"
+        "print('threadpoolctl' in sys.modules); from threadpoolctl import threadpool_info;"
+        "print(*{lib['num_threads'] for lib in threadpool_info()})"
+    )
+    given = {**os.environ, "OMP_NUM_THREADS": "1", **told}
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given
+    )
+    assert out.stdout.split() == [str(asked), "1"]
 
 
 @pytest.mark.coupled

@@ -43,6 +43,7 @@ DIGESTS = {
     "native_instantiator.agent_manager:AgentManager._launch_agents": "07dfd61b725f84ca",
     "native_instantiator.agent.map_client:MAPClient.__init__": "3cbcacd5bd667330",
     "native_instantiator.agent.map_client:MAPClient._call_agent_manager": "d019fea4762f755e",
+    "native_instantiator.agent.map_client:MAPClient.get_command": "2d11a074234a18b0",
     "native_instantiator.process_manager:ProcessManager": "a09edabbba532ad4",
     "native_instantiator.agent.__main__:Agent.run": "ff8e3f94f7ec1530",
 }
@@ -76,10 +77,13 @@ def test_what_the_guard_was_read_against_is_unchanged(place):
     )
 
 
-@pytest.mark.parametrize("module", sorted({name.module for name in patches.TABLE}))
-def test_every_name_in_the_table_is_there(module):
-    assert patches.missing(importlib.import_module(module)) is None
-    assert module in hook.WATCHED
+@pytest.mark.parametrize("table", [patches.TABLE, patches.SPARED], ids=["needed", "spared"])
+def test_every_name_in_the_tables_is_there(table):
+    modules = {name.module for name in table}
+    assert modules <= hook.WATCHED
+    assert [patches.missing(importlib.import_module(name), table) for name in modules] == [
+        None for _ in modules
+    ]
 
 
 def imports(path):
@@ -248,6 +252,27 @@ def test_libmuscle_with_another_transport_is_refused(copy):
         init.write_text(text)
     assert (out, code) == ("", 1)
     assert "it has no libmuscle.mcp.tcp_transport_server" in err
+
+
+@pytest.mark.parametrize("more", ["", ", more: int = 0"], ids=["known", "unknown"])
+def test_what_is_only_quicker_is_left_alone_where_it_is_unknown(copy, more):
+    path = copy / "libmuscle/manager/mmp_server.py"
+    text = path.read_text()
+    old = "def _get_peers(self, instance_id: str"
+    assert old in text
+    path.write_text(text.replace(old, old + more))
+    code = (
+        "import logging; logging.basicConfig(level='INFO');"
+        "from libmuscle.manager.mmp_server import MMPRequestHandler as H;"
+        "print(H._get_peers.__module__)"
+    )
+    try:
+        out, err, exit_code = started(code, copy)
+    finally:
+        path.write_text(text)
+    assert exit_code == 0
+    assert out == ("libmuscle.manager.mmp_server" if more else "manyscale_guard.arrivals")
+    assert ("is left as it is: MMPRequestHandler._get_peers takes other" in err) == bool(more)
 
 
 def test_both_sides_name_a_secret_alike():

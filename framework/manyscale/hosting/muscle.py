@@ -6,18 +6,22 @@ The only module that imports `libmuscle.Instance`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from libmuscle import Instance, InstanceFlags, Message
+from manyscale.hosting.put_off import put_off
+
+with put_off():
+    from libmuscle import Instance, InstanceFlags, Message
 from ymmsl.v0_2 import Operator, Settings
 
 from manyscale.contract.model import ScaleModel
 from manyscale.contract.recording import ports_to_record
 from manyscale.contract.refusal import Refused
-from manyscale.hosting import telemetry, threads
+from manyscale.hosting import nursery, telemetry, threads
 from manyscale.hosting.checkpoint import (
     keep_record,
     load,
@@ -42,6 +46,7 @@ def main(reference: str, *options: str) -> int:
 
     With the option `mpi`, on all ranks of the program.
     """
+    gc.freeze()  # what was imported is no garbage, also when this process ends
     threads.follow_resources()
     try:
         model = by_reference(reference)
@@ -338,4 +343,5 @@ class _Hosted:
 
 
 if __name__ == "__main__":
+    nursery.born()
     sys.exit(main(*sys.argv[1:]))

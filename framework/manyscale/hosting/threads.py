@@ -14,8 +14,12 @@ def follow_resources() -> None:
     count = os.environ.get(GIVEN, "")
     if not count.isdigit():
         return
+    told_otherwise = any(
+        name.endswith("_NUM_THREADS") and value != count for name, value in os.environ.items()
+    )
     for name in _ALIKE:
         os.environ.setdefault(name, count)
-    from threadpoolctl import threadpool_limits
+    if told_otherwise:  # numpy has loaded its BLAS already, and a name of its own came first
+        from threadpoolctl import threadpool_limits
 
-    threadpool_limits(int(count))  # numpy has loaded its BLAS already
+        threadpool_limits(int(count))

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from manyscale_guard import connections, processes, refusals, settings
+from manyscale_guard import connections, nursery, processes, refusals, settings
 from manyscale_guard.peers import NOBODY
 from manyscale_guard.relay import Relay
 from manyscale_guard.secret import descriptors
@@ -75,14 +75,18 @@ def start_agent(args: list[str], **options: Any) -> subprocess.Popen[bytes]:
 
 def start_instance(
     args: list[str], env: Mapping[str, str], **options: Any
+) -> subprocess.Popen[bytes] | nursery.Born:
+    """Start an instance that ends with its agent, or let a nursery bear it."""
+    return nursery.ordered(_start, args, env, options) or _start(args, env, (), **options)
+
+
+def _start(
+    args: list[str], env: Mapping[str, str], passed: tuple[int, ...], **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start an instance that ends with its agent; it gets the secret only if it is guarded."""
+    """Start what ends with this process; it gets the secret only if it is guarded."""
+    secret = descriptors() if "MANYSCALE_GUARD" in env else ()
     return subprocess.Popen(
-        args,
-        env=env,
-        pass_fds=descriptors() if "MANYSCALE_GUARD" in env else (),
-        preexec_fn=dies_with(os.getpid()),
-        **options,
+        args, env=env, pass_fds=(*secret, *passed), preexec_fn=dies_with(os.getpid()), **options
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WATCHED = frozenset(
     {
         "libmuscle",
+        "libmuscle.manager.mmp_server",
         "libmuscle.mcp.tcp_transport_client",
         "libmuscle.mcp.tcp_transport_server",
         "libmuscle.native_instantiator.agent.map_client",

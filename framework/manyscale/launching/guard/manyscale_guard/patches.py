@@ -24,6 +24,7 @@ _CLIENT = "libmuscle.mcp.tcp_transport_client"
 _AGENTS = "libmuscle.native_instantiator.agent_manager"
 _AGENT = "libmuscle.native_instantiator.agent.map_client"
 _PROCESSES = "libmuscle.native_instantiator.process_manager"
+_MANAGER = "libmuscle.manager.mmp_server"
 
 TABLE = (
     Name(
@@ -61,6 +62,18 @@ TABLE = (
     Name(_PROCESSES, "Popen"),
 )
 
+SPARED = (
+    Name(_AGENT, "MAPClient.get_command", ("self",)),
+    Name(_MANAGER, "ResponseType.PENDING"),
+    Name(_MANAGER, "MMPRequestHandler._get_peers", ("self", "instance_id")),
+    Name(
+        _MANAGER,
+        "MMPRequestHandler._register_instance",
+        ("self", "instance_id", "locations", "ports", "version"),
+    ),
+)
+"""What only makes a run start sooner: where it is not as known, it is left alone."""
+
 
 def apply(module: ModuleType) -> None:
     """Patch one module of libmuscle, or end this process because it is an unknown one."""
@@ -75,15 +88,36 @@ def apply(module: ModuleType) -> None:
         from manyscale_guard.children import guard_process_manager as guard
     elif module.__name__ == _AGENT:
         from manyscale_guard.lease import guard_agent as guard
+    elif module.__name__ == _MANAGER:
+        _hasten(module)
+        return
     else:
         _refuse_unpatched()
         return
     guard(module)
+    _hasten(module)
 
 
-def missing(module: ModuleType) -> str | None:
-    """Return what a module lacks of what the table says about it, None if it is as known."""
-    for name in TABLE:
+def _hasten(module: ModuleType) -> None:
+    """Patch what a run starts sooner with, if it is as known."""
+    why = missing(module, SPARED)
+    if why is not None:
+        from logging import getLogger
+
+        getLogger(__name__).info("%s is left as it is: %s", module.__name__, why)
+    elif module.__name__ == _AGENT:
+        from manyscale_guard.pace import guard_pace
+
+        guard_pace(module)
+    elif module.__name__ == _MANAGER:
+        from manyscale_guard.arrivals import guard_arrivals
+
+        guard_arrivals(module)
+
+
+def missing(module: ModuleType, table: tuple[Name, ...] = TABLE) -> str | None:
+    """Return what a module lacks of what a table says about it, None if it is as known."""
+    for name in table:
         if name.module == module.__name__:
             found: Any = module
             for part in name.path.split("."):
