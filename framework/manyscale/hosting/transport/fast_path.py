@@ -15,7 +15,8 @@ from manyscale.hosting.transport import account, layers, wire
 from manyscale.hosting.transport.account import Account, Way
 from manyscale.hosting.transport.budget import budget
 from manyscale.hosting.transport.client import LocalClient
-from manyscale.hosting.transport.lean import LeanCommunicator, port_names
+from manyscale.hosting.transport.lean import LeanCommunicator
+from manyscale.hosting.transport.lean_profiler import Encoding, LeanProfiler
 from manyscale.hosting.transport.local_socket import Location
 from manyscale.hosting.transport.server import Dispatch, LocalServer
 
@@ -44,8 +45,10 @@ class FastPath:
         if "payload" in self.layers:
             _carry_arrays(self.dispatch)
         if "lean" in self.layers:
-            libmuscle.instance.Communicator = LeanCommunicator  # type: ignore[attr-defined]
-            mmp_client.encode_port = port_names(mmp_client.encode_port)  # type: ignore[assignment]
+            lean = _with(LeanCommunicator, dispatch=self.dispatch)
+            libmuscle.instance.Communicator = lean  # type: ignore[attr-defined]
+            libmuscle.instance.Profiler = LeanProfiler  # type: ignore[attr-defined]
+            mmp_client.encode_profile_event = Encoding()
 
     def meet(self, instance: Any) -> None:
         """Find the receivers on this host that understand this."""
@@ -100,7 +103,7 @@ class FastPath:
 
 
 def _with(kind: type, **what: Any) -> Any:
-    """Return a class of transport that libmuscle can make without knowing what it needs."""
+    """Return a class that libmuscle can make without knowing what it needs."""
     return type(kind.__name__, (kind,), what)
 
 
@@ -108,17 +111,9 @@ def _carry_arrays(dispatch: Dispatch) -> None:
     stock = MPPMessage.encoded
 
     def encoded(self: MPPMessage) -> Any:
-        to = dispatch.to(str(self.receiver))
-        if to is None or isinstance(self.data, Milestone):
-            return stock(self)
-        if to.gone:
-            raise RuntimeError(
-                f"Error while sending a message: connection with peer '{self.receiver[:-1]}' was"
-                " lost. Did the peer crash?"
-            )
-        if not to.carries:
-            return stock(self)
-        return dispatch.loading.shipped(wire.plain(self))
+        known = dispatch.to(str(self.receiver)) is not None
+        plain = known and not isinstance(self.data, Milestone)
+        return dispatch.encoded(wire.plain(self)) if plain else stock(self)
 
     MPPMessage.encoded = encoded  # type: ignore[method-assign]
     MPPMessage.from_bytes = staticmethod(wire.from_bytes)  # type: ignore[method-assign,assignment]

@@ -25,6 +25,8 @@ READ = {
     "mpp_server": "e1d67e42a3474d3530b85a06cc57927217cf98b2ce8f2ee303c35d623ef5687c",
     "outbox": "a540d886f20a227d9545680595bc6cac0aaeecc87fcc284cafb598592f34775b",
     "post_office": "992378458b59e8e761366bfba340bf65f14091ddc4abaa4f4d56f2ab84a039e4",
+    "profiler": "31ffca53a91fb6f6f5acad9e5450ca90dff4733685de8f161d699293d9595aec",
+    "profiling": "95039d326d61b5f6ede73cfda4fb528d82ca31249eaf7507d5148db021c62a7c",
 }
 """SHA-256 of the modules of libmuscle 0.11.0 whose private names are used, as they were read."""
 
@@ -32,7 +34,7 @@ _OFFICE = ("mpp_server", "outbox", "post_office")
 _RELIES = {
     "payload": ("mpp_message", *_OFFICE),
     "ring": _OFFICE,
-    "lean": ("communicator", "mmp_client"),
+    "lean": ("communicator", "mmp_client", "mpp_message", "profiler", "profiling", *_OFFICE),
 }
 
 

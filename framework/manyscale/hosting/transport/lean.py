@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from libmuscle.communicator import Communicator
+from libmuscle.communicator import Communicator, Message
 from libmuscle.endpoint import Endpoint
+from libmuscle.mpp_message import Milestone
 from libmuscle.port import Port
+from libmuscle.profiling import ProfileEvent, ProfileEventType, ProfileTimestamp
 from ymmsl.v0_2 import Reference
 
+from manyscale.hosting.transport.server import Dispatch
+
 _Ends = tuple[Endpoint, list[Endpoint]]
+_SEND = ProfileEventType.SEND
 
 
 class _Spelled(Reference):
@@ -43,26 +47,75 @@ class _Known(Endpoint):
         return self._instance
 
 
+class _Sending(NamedTuple):
+    """What never changes about the messages from one port."""
+
+    port: Port
+    sender: str
+    receivers: list[tuple[Reference, str]]
+
+
 class LeanCommunicator(Communicator):
     """Sends and receives as libmuscle's own does."""
 
+    dispatch: Dispatch
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._ends: dict[tuple[str, int | None], _Ends] = {}
+        self._sending: dict[tuple[str, int | None], _Sending | None] = {}
+
+    def send_message(self, port_name: str, message: Message, slot: int | None = None) -> None:
+        """Send a message as libmuscle does; leave to it what is no plain message on a plain way."""
+        if (port_name, slot) not in self._sending:
+            self._sending[port_name, slot] = self._plain_way(port_name, slot)
+        way, data = self._sending[port_name, slot], message.data
+        if way is None or isinstance(data, Milestone) or not way.port.is_open(slot):
+            super().send_message(port_name, message, slot)
+            return
+        port = way.port
+        iteration = self._timeline_manager.check_send_message(port_name, slot)
+        number = port.get_num_messages(slot)
+        begun = ProfileTimestamp()
+        time = float(message.timestamp)
+        event = ProfileEvent(_SEND, begun, None, port, None, slot, number, None, time)
+        length = port.get_length() if port.is_vector() else None
+        parts = {
+            "sender": way.sender,
+            "receiver": "",
+            "port_length": length if port.is_resizable() else None,
+            "timestamp": time,
+            "next_timestamp": None
+            if message.next_timestamp is None
+            else float(message.next_timestamp),
+            "settings_overlay": message.settings,
+            "message_number": number,
+            "data": data,
+            "iteration": iteration,
+        }
+        for receiver, text in way.receivers:
+            parts["receiver"] = text
+            encoded = self.dispatch.encoded(parts)
+            event.message_size = len(encoded) + encoded.shared
+            self._server.deposit(receiver, encoded)
+        event.stop()
+        event.port_length = length
+        self._profiler.record_event(event)
+        port.increment_num_messages(slot)
+
+    def _plain_way(self, port_name: str, slot: int | None) -> _Sending | None:
+        """Return where messages from a port go, None if something happens to them on the way."""
+        port = self._port_manager.get_port(port_name)
+        if not port.is_connected():
+            return None
+        mine, peers = self._get_endpoints(port, slot)
+        if any(peer.kernel + peer.port in self._outgoing_timeline_length for peer in peers):
+            return None
+        return _Sending(port, str(mine), [(peer.ref(), str(peer)) for peer in peers])
+
     def _get_endpoints(self, port: Port, slot: int | None) -> _Ends:
-        known = self.__dict__.setdefault("_known_ends", {})
-        if (port.name, slot) not in known:
+        key = str(port.name), slot
+        if key not in self._ends:
             mine, peers = super()._get_endpoints(port, slot)
-            known[port.name, slot] = _Known(mine), [_Known(peer) for peer in peers]
-        ends: _Ends = known[port.name, slot]
-        return ends
-
-
-def port_names(encode: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
-    """Return what names the port of a profile event: in place of `mmp_client.encode_port`."""
-    known: dict[int, tuple[Any, list[str]]] = {}
-
-    def encoded(port: Any) -> list[str]:
-        found = known.get(id(port))
-        if found is None:
-            found = known[id(port)] = port, encode(port)  # kept, so that its id stays its own
-        return found[1]
-
-    return encoded
+            self._ends[key] = _Known(mine), [_Known(peer) for peer in peers]
+        return self._ends[key]

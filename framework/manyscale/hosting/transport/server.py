@@ -40,6 +40,22 @@ class Dispatch:
         found = self.outgoing.get(receiver)
         return None if found is None or found.stock is not None else found
 
+    def encoded(self, parts: dict[str, Any]) -> Shipment:
+        """Return a message, what `wire.plain` gives of it, as its receiver understands it.
+
+        Raises `RuntimeError` if the receiver is gone.
+        """
+        to = self.to(parts["receiver"])
+        if to is None:
+            return wire.stock(parts)
+        if to.gone:
+            peer = parts["receiver"].rpartition(".")[0]
+            raise RuntimeError(
+                f"Error while sending a message: connection with peer '{peer}' was lost. Did the"
+                " peer crash?"
+            )
+        return self.loading.shipped(parts) if to.carries else wire.stock(parts)
+
     def meet(self, receiver: str) -> Outgoing:
         """Send to a port in this way from now on."""
         with self._lock:

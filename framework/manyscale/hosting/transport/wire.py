@@ -9,14 +9,14 @@ import msgpack
 from libmuscle import mpp_message
 from libmuscle.grid import Grid
 from libmuscle.mpp_message import MPPMessage
-from ymmsl.v0_2 import Reference
+from ymmsl.v0_2 import Reference, Settings
 
 from manyscale.contract.fields import Array
 from manyscale.hosting.transport import arrays
 from manyscale.hosting.transport.segments import Pool, Segment
 
 _stock_default, _stock_ext = mpp_message._data_encoder, mpp_message._ext_decoder
-stock_encoded, stock_from_bytes = MPPMessage.encoded, MPPMessage.from_bytes
+_NO_SETTINGS = _stock_default(Settings())
 
 
 class Shipment(bytes):
@@ -52,6 +52,11 @@ def plain(message: MPPMessage) -> dict[str, Any]:
     }
 
 
+def stock(parts: dict[str, Any]) -> Shipment:
+    """Return a message as libmuscle itself encodes it."""
+    return Shipment(msgpack.packb(parts, default=stock_default, use_bin_type=True))
+
+
 def packed(parts: dict[str, Any]) -> bytes:
     """Return a message with all its arrays inside."""
     made: bytes = msgpack.packb(parts, default=_inside, use_bin_type=True)
@@ -61,6 +66,13 @@ def packed(parts: dict[str, Any]) -> bytes:
 def _inside(value: Any) -> Any:
     if arrays.travels(value):
         return arrays.inline(value.array if isinstance(value, Grid) else value)
+    return stock_default(value)
+
+
+def stock_default(value: Any) -> Any:
+    """Return what libmuscle makes of a value that MessagePack does not know."""
+    if isinstance(value, Settings) and not value:
+        return _NO_SETTINGS
     return _stock_default(value)
 
 
