@@ -181,18 +181,21 @@ def test_ports_with_as_many_slots_as_the_sender_says(tmp_path):
     assert all(way.messages > 12 and way.shared == 12 * 24_000 for way in ways.values())
 
 
-STUCK = (
-    {"a": testing.Component("toys.messages:Micro"), "b": testing.Component("toys.messages:Micro")},
-    {"a.answer": "b.asked", "b.answer": "a.asked"},
-)
+LAYERED = pytest.param("ring", marks=pytest.mark.nightly)
 
 
-@pytest.mark.parametrize("messages", ["fast", "stock", pytest.param("ring", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("messages", ["fast", "stock", LAYERED])
 def test_components_that_wait_for_one_another_are_found(tmp_path, messages):
+    waiting = testing.Component("toys.resized:Waiting")
+    wires = {"a.told": "b.heard", "b.told": "a.heard"}
     settings = {"muscle_deadlock_receive_timeout": 0.5}
-    spec = testing.write_spec(tmp_path, *STUCK, settings)
-    with pytest.raises(ms.Refused, match="[Dd]eadlock"):
+    parts = {"a": waiting, "b": waiting}
+    spec = testing.write_spec(tmp_path, parts, wires, settings, {"a": "b"})
+    with pytest.raises(ms.Refused, match="in its own loop"):
         couplings.run(spec, tmp_path / "run", messages)
+    told = (tmp_path / "run/muscle3_manager.log").read_text()
+    assert "Deadlock detected, simulation is aborting!" in told
+    assert "The following 2 instances are deadlocked" in told
 
 
 @pytest.mark.parametrize(

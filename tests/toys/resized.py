@@ -1,4 +1,4 @@
-"""Two components in loops of their own whose ports have as many slots as the sender says."""
+"""Components in loops of their own: ports with as many slots as their sender says; a deadlock."""
 
 from pathlib import Path
 
@@ -49,3 +49,16 @@ class Answering(ms.ScaleModel):
             for slot, message in enumerate(came):
                 x = message.data.array
                 instance.send("answer", Message(message.timestamp, None, mixed(x, x)), slot)
+
+
+class Waiting(ms.ScaleModel):
+    """Waits for what the other one tells before it tells anything itself."""
+
+    told = ms.O_I(plain=True, x=Field("number", "1", "i"))
+    heard = ms.S(plain=True, x=Field("number", "1", "i"))
+
+    @staticmethod
+    def run(instance):
+        while instance.reuse_instance():
+            instance.receive("heard")
+            instance.send("told", Message(0.0, None, np.zeros(3000)))
