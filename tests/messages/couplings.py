@@ -14,6 +14,7 @@ from manyscale.testing import Component
 from toys import interrupted
 
 TIME_LIMIT = 90.0  # s for one run
+HOST = "manyscale.hosting.muscle"
 TOYS = "toys.messages:"
 STOCK_PEER = Path(__file__).parents[1] / "toys/stock_peer.py"
 LONG = {

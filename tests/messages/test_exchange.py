@@ -106,6 +106,31 @@ def test_many_ports_of_one_peer_are_not_confused():
                 assert np.array_equal(receiver.array(port), numbered(100 * turn + number))
 
 
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_slots_that_come_later_are_reached_like_others(asked_first):
+    """Of ports that have as many slots as the sender says, which nobody knows beforehand."""
+    sender = Sender()
+    if not asked_first:
+        sender.dispatch.meet_slots("b.heard", True)
+    receiver = Receiver(sender.server.get_location())
+    found = []
+    thread = threading.Thread(target=lambda: found.append(receiver.array("b.heard[1]")))
+    thread.start()
+    assert until(lambda: "b.heard[1]" in sender.dispatch.outgoing)
+    sender.dispatch.meet_slots("b.heard", True)
+    for slot in (0, 1, 2):
+        assert sender.dispatch.to(f"b.heard[{slot}]").carries
+        sender.send(numbered(slot), f"b.heard[{slot}]")
+    thread.join(LIMIT)
+    found += [receiver.array("b.heard[2]"), receiver.array("b.heard[0]")]
+    assert [np.array_equal(a, numbered(n)) for a, n in zip(found, (1, 2, 0), strict=True)]
+    assert len(sender.dispatch.sent_to("b.heard")) == 3
+    assert sender.dispatch.to("b.other[0]") is None
+    assert sender.dispatch.to("b.heard") is None
+    receiver.client.close()
+    sender.server.close(graceful=False)
+
+
 def test_two_sides_that_send_much_before_they_receive_do_not_hold_each_other_up():
     """As stock: nobody waits in a send, however many segments its peer has not looked at."""
     ports = [f"b.heard[{n}]" for n in range(400)]

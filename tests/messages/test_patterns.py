@@ -2,10 +2,11 @@
 
 import pytest
 
+import manyscale as ms
 from manyscale import testing
 from manyscale.hosting.transport import account, budget
 from manyscale.hosting.transport.layers import LAYERS
-from messages import couplings
+from messages import at_random, couplings
 from messages.couplings import PATTERNS, elsewhere, only
 
 pytestmark = pytest.mark.coupled
@@ -162,3 +163,44 @@ def test_a_killed_run_resumes_to_the_bits_of_stock(tmp_path, name):
     run = couplings.resumed(spec, tmp_path)
     assert testing.differences(plain, run) == []
     assert {way.way for way in couplings.ways(run).values()} == {"ring"}
+
+
+def test_ports_with_as_many_slots_as_the_sender_says(tmp_path):
+    """Components in loops of their own: nobody knows the slots before the first message."""
+    parts = {"macro": "toys.resized:Many", "micro": "toys.resized:Answering"}
+    spec = testing.write_spec(
+        tmp_path,
+        {name: testing.Component(reference) for name, reference in parts.items()},
+        {"macro.asks": "micro.asked", "micro.answer": "macro.answers"},
+    )
+    runs = [couplings.run(spec, tmp_path / how, how) for how in ("stock", "fast")]
+    plain, fast = [run / "instances/macro/workdir/found.bin" for run in runs]
+    assert plain.read_bytes() == fast.read_bytes()
+    ways = couplings.ways(runs[1])
+    assert {way.way for way in ways.values()} == {"ring"}
+    assert all(way.messages > 12 and way.shared == 12 * 24_000 for way in ways.values())
+
+
+LAYERED = pytest.param("ring", marks=pytest.mark.nightly)
+
+
+@pytest.mark.parametrize("messages", ["fast", "stock", LAYERED])
+def test_components_that_wait_for_one_another_are_found(tmp_path, messages):
+    waiting = testing.Component("toys.resized:Waiting")
+    wires = {"a.told": "b.heard", "b.told": "a.heard"}
+    settings = {"muscle_deadlock_receive_timeout": 0.5}
+    parts = {"a": waiting, "b": waiting}
+    spec = testing.write_spec(tmp_path, parts, wires, settings, {"a": "b"})
+    with pytest.raises(ms.Refused, match="in its own loop"):
+        couplings.run(spec, tmp_path / "run", messages)
+    told = (tmp_path / "run/muscle3_manager.log").read_text()
+    assert "Deadlock detected, simulation is aborting!" in told
+    assert "The following 2 instances are deadlocked" in told
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(n, marks=[] if n < 2 else pytest.mark.nightly) for n in range(200)]
+)
+def test_any_coupling_ends(seed, tmp_path):
+    """Random pattern, sizes and layers, sometimes with a kill: to the right end, and in time."""
+    assert at_random.torment(seed, tmp_path) == []

@@ -62,24 +62,27 @@ class FastPath:
         """Leave an account of how messages travel."""
         pool = self.dispatch.pool
         for way in self._ways:
-            to = self.dispatch.outgoing.get(way.receiver)
-            if to is not None:
-                way.messages, way.shared = to.messages, to.shared
-                if to.stock is not None:
-                    way.way, way.why = account.STOCK, "its receiver could not connect in memory"
+            sent = self.dispatch.sent_to(way.receiver)
+            way.messages = sum(to.messages for to in sent)
+            way.shared = sum(to.shared for to in sent)
+            if any(to.stock is not None for to in sent):
+                way.way, way.why = account.STOCK, "its receiver could not connect in memory"
         told = Account(tuple(self._ways), pool.budget, pool.most, pool.refused)
         account.write(self._folder, told)
 
     def _meet_receivers(self, communicator: Any, port: Any) -> None:
         info = communicator._peer_info
-        for slot in range(port.get_length()) if port.is_vector() else [None]:
+        resized = port.is_resizable()  # has no slots yet
+        count = 1 if resized else port.get_length() if port.is_vector() else None
+        for slot in [None] if count is None else range(count):
             mine = communicator._get_endpoints(port, slot)[0]
             for end in info.get_peer_endpoints(port.name, slot):
-                way = Way(str(mine), str(end), account.STOCK)
+                names = [str(one).removesuffix("[0]" * resized) for one in (mine, end)]
+                way = Way(*names, account.STOCK)
                 self._ways.append(way)
-                self._meet(way, info.get_peer_locations(end.instance()))
+                self._meet(way, info.get_peer_locations(end.instance()), resized)
 
-    def _meet(self, way: Way, locations: list[str]) -> None:
+    def _meet(self, way: Way, locations: list[str], resized: bool) -> None:
         """Send to a receiver in memory if it and this instance can."""
         places = [place for place in map(Location.parsed, locations) if place is not None]
         here = next((place for place in places if place.here), None)
@@ -92,7 +95,10 @@ class FastPath:
         else:
             theirs = frozenset(here.layers.split(","))
             both = self.layers & theirs
-            self.dispatch.meet(way.receiver).carries = "payload" in both
+            if resized:
+                self.dispatch.meet_slots(way.receiver, "payload" in both)
+            else:
+                self.dispatch.meet(way.receiver).carries = "payload" in both
             way.way = account.RING if "ring" in both else account.SOCKET
             way.why = "" if both >= _OVER_MEMORY else self._reason(_OVER_MEMORY - both)
 

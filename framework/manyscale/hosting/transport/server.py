@@ -32,12 +32,14 @@ class Dispatch:
         self.loading = wire.Loading(self.pool)
         self.outgoing: dict[str, Outgoing] = {}
         """By the port that receives, of peers on this host that understand this."""
+        self._resized: dict[str, bool] = {}
+        """Ports with as many slots as is sent to, and whether they understand arrays in memory."""
         self._lock = threading.Lock()
         self._office: Any = None
 
     def to(self, receiver: str) -> Outgoing | None:
         """Return how a port on this host is reached, None if it is not reached like this."""
-        found = self.outgoing.get(receiver)
+        found = self._known(receiver)
         return None if found is None or found.stock is not None else found
 
     def encoded(self, parts: dict[str, Any]) -> Shipment:
@@ -59,7 +61,30 @@ class Dispatch:
     def meet(self, receiver: str) -> Outgoing:
         """Send to a port in this way from now on."""
         with self._lock:
-            return self.outgoing.setdefault(receiver, Outgoing(receiver, self._inlined))
+            found = self.outgoing.get(receiver)
+            if found is None:
+                found = self.outgoing[receiver] = Outgoing(receiver, self._inlined)
+                found.carries = self._resized.get(_port_of(receiver), False)
+            return found
+
+    def meet_slots(self, port: str, carries: bool) -> None:
+        """Send to all slots of a port in this way, however many there will be."""
+        with self._lock:
+            self._resized[port] = carries
+            for to in self.sent_to(port):
+                to.carries = carries
+
+    def sent_to(self, port: str) -> list[Outgoing]:
+        """Return what is sent to a port, or to the slots that it has so far."""
+        if port in self._resized:
+            return [to for name, to in [*self.outgoing.items()] if _port_of(name) == port]
+        return [self.outgoing[port]] if port in self.outgoing else []
+
+    def _known(self, receiver: str) -> Outgoing | None:
+        found = self.outgoing.get(receiver)
+        if found is None and _port_of(receiver) in self._resized:
+            return self.meet(receiver)
+        return found
 
     def attach(self, office: Any) -> None:
         """Take the place of libmuscle's post office for the ports that are known here."""
@@ -67,20 +92,20 @@ class Dispatch:
         deposit, get, wait = office.deposit, office.get_message, office.wait_for_receivers
 
         def deposit_here(receiver: Any, message: Any) -> None:
-            to = self.outgoing.get(str(receiver))
+            to = self._known(str(receiver))
             if to is None:
                 deposit(receiver, message)
             else:
                 to.send(message if isinstance(message, Shipment) else Shipment(message))
 
         def get_message(receiver: Any) -> Any:
-            to = self.outgoing.get(str(receiver))
+            to = self._known(str(receiver))
             if to is not None:  # it could not connect here
                 to.become_stock(lambda message: deposit(receiver, message))
             return get(receiver)
 
         def wait_for_receivers() -> None:
-            while not all(to.delivered for to in self.outgoing.values()):
+            while not all(to.delivered for to in [*self.outgoing.values()]):
                 time.sleep(0.002)
             wait()
 
@@ -164,6 +189,11 @@ class LocalServer(TransportServer):
             return
         to = served[number] = self.dispatch.meet(packet[HEAD.size :].decode())
         to.subscribe(peer, number, bool(ring) and "ring" in self.dispatch.layers)
+
+
+def _port_of(slot: str) -> str:
+    """Return the port that a slot belongs to, nothing if it is none."""
+    return slot.rpartition("[")[0]
 
 
 def _without_descriptor(packet: bytes, descriptor: int | None) -> bytes:
