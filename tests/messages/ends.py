@@ -60,7 +60,7 @@ class Sender:
     def _encoded(self, made):
         if "payload" in self.dispatch.layers:
             return self.dispatch.loading.shipped(wire.plain(made))
-        return wire.stock_encoded(made)
+        return MPPMessage.encoded(made)
 
     @property
     def pool(self):

@@ -40,7 +40,7 @@ LAYOUTS = {
 
 def stock(data):
     """Return what stock MUSCLE3 makes of data on its way."""
-    return wire.stock_from_bytes(wire.stock_encoded(message(data))).data
+    return MPPMessage.from_bytes(MPPMessage.encoded(message(data))).data
 
 
 def inline(data):
@@ -187,7 +187,7 @@ def test_everything_around_the_data_arrives():
         message(None).sender, message(None).receiver, 7, 1.5, 2.5, Settings({"a": 1}), 12, 1.0, [2]
     )
     for found in (wire.from_bytes(wire.packed(wire.plain(sent))),):
-        theirs = wire.stock_from_bytes(wire.stock_encoded(sent))
+        theirs = MPPMessage.from_bytes(MPPMessage.encoded(sent))
         ours = wire.plain(found)
         assert ours.keys() == vars(theirs).keys()
         assert ours == wire.plain(theirs)
@@ -267,7 +267,7 @@ def test_a_message_inlined_for_stock_is_the_one_that_stock_makes():
     data = {"x": ["m", numbered(1)], "y": Grid(numbered(2).reshape(64, 64).T), "": {"a": 1}}
     shipped = wire.Loading(pool).shipped(wire.plain(message(data)))
     assert shipped.segment is not None
-    assert wire.inlined(shipped, pool) == wire.stock_encoded(message(data))
+    assert wire.inlined(shipped, pool) == MPPMessage.encoded(message(data))
     pool.close()
 
 

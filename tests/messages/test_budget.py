@@ -19,7 +19,7 @@ def groups(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "_CGROUPS", root)
     told = tmp_path / "self"
     told.write_text("0::/a/b\n")
-    monkeypatch.setattr(budget, "Path", lambda text: told if "self" in text else text)
+    monkeypatch.setattr(budget, "_OWN_GROUPS", told)
 
     def limit(**limits):
         for group, text in limits.items():

@@ -10,10 +10,10 @@ import pytest
 from libmuscle.grid import Grid
 from libmuscle.mcp.tcp_util import SocketClosed
 from libmuscle.mcp.transport_client import TimeoutHandler
-from libmuscle.mpp_message import Milestone
+from libmuscle.mpp_message import Milestone, MPPMessage
 from ymmsl.v0_2 import Reference
 
-from manyscale.hosting.transport import outgoing, wire
+from manyscale.hosting.transport import outgoing
 from manyscale.hosting.transport.lane import RING
 from messages.ends import ALL, RECEIVER, Receiver, Sender, numbered, pair, until
 
@@ -310,7 +310,7 @@ def test_a_receiver_that_comes_in_the_stock_way_gets_everything_from_the_first_o
     sender.send({"x": numbered(3)})
     found.append(sender.office.get_message(asked))
     for number, encoded in enumerate(found):
-        data = wire.stock_from_bytes(encoded).data
+        data = MPPMessage.from_bytes(encoded).data
         assert np.array_equal(data["x"].array, numbered(number))
     sender.server.close(graceful=False)
 
@@ -324,7 +324,7 @@ def test_a_stock_receiver_that_waits_gets_what_comes():
     time.sleep(0.05)
     sender.send(Grid(numbered(1), ["x"]))
     thread.join(LIMIT)
-    assert np.array_equal(wire.stock_from_bytes(found[0]).data.array, numbered(1))
+    assert np.array_equal(MPPMessage.from_bytes(found[0]).data.array, numbered(1))
     sender.server.close(graceful=False)
 
 

@@ -20,7 +20,6 @@ ALL = frozenset(LAYERS)
     [
         ("fast", ALL),
         ("stock", set()),
-        ("", set()),
         ("payload", {"payload"}),
         ("ring,spin", {"ring", "spin"}),
         (" ring , lean ", {"ring", "lean"}),
@@ -34,6 +33,8 @@ def test_words_mean_layers(text, wanted):
 
 def test_all_of_them_unless_told(monkeypatch):
     monkeypatch.delenv(layers.VARIABLE, raising=False)
+    assert asked() == ALL
+    monkeypatch.setenv(layers.VARIABLE, "")
     assert asked() == ALL
     monkeypatch.setenv(layers.VARIABLE, "stock")
     assert asked() == set()
@@ -80,10 +81,12 @@ def changed(tmp_path, monkeypatch):
 NEEDS = {
     "communicator": {"lean"},
     "mmp_client": {"lean"},
-    "mpp_message": {"payload"},
+    "mpp_message": {"payload", "lean"},
     "mpp_server": {"payload", "ring", "spin"},
     "outbox": {"payload", "ring", "spin"},
     "post_office": {"payload", "ring", "spin"},
+    "profiler": {"lean"},
+    "profiling": {"lean"},
 }
 
 

@@ -34,7 +34,7 @@ _OFFICE = ("mpp_server", "outbox", "post_office")
 _RELIES = {
     "payload": ("mpp_message", *_OFFICE),
     "ring": _OFFICE,
-    "lean": ("communicator", "mmp_client", "mpp_message", "profiler", "profiling", *_OFFICE),
+    "lean": ("communicator", "mmp_client", "mpp_message", "profiler", "profiling"),
 }
 
 
