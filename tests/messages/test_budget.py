@@ -54,11 +54,20 @@ def test_the_tightest_limit_of_all_groups_counts(groups, limits, expected):
     assert budget.limit() == expected
 
 
-@pytest.mark.parametrize("text", ["", "12:memory:/x\n", "1:name=systemd:/\n0::/\n", "0::/gone/b\n"])
+@pytest.mark.parametrize("text", ["1:name=systemd:/\n0::/\n", "0::/gone/b\n"])
 def test_other_hierarchies_limit_nothing_or_at_the_top(groups, text):
     groups().write_text(text)
     assert budget.limit() == MACHINE
     groups(top=GB)
+    assert budget.limit() == GB
+
+
+def test_groups_of_the_first_version_count(groups, tmp_path):
+    told = groups()
+    told.write_text("12:memory:/a\n11:cpu,cpuacct:/\n")
+    assert budget.limit() == MACHINE
+    (tmp_path / "cgroup/memory/a").mkdir(parents=True)
+    (tmp_path / "cgroup/memory/a/memory.limit_in_bytes").write_text(f"{GB}\n")
     assert budget.limit() == GB
 
 
