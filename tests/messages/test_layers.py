@@ -20,7 +20,7 @@ ALL = frozenset(LAYERS)
     [
         ("fast", ALL),
         ("stock", set()),
-        ("", set()),
+        ("stock,", set()),
         ("payload", {"payload"}),
         ("ring,spin", {"ring", "spin"}),
         (" ring , lean ", {"ring", "lean"}),
@@ -80,10 +80,12 @@ def changed(tmp_path, monkeypatch):
 NEEDS = {
     "communicator": {"lean"},
     "mmp_client": {"lean"},
-    "mpp_message": {"payload"},
-    "mpp_server": {"payload", "ring", "spin"},
-    "outbox": {"payload", "ring", "spin"},
-    "post_office": {"payload", "ring", "spin"},
+    "mpp_message": {"payload", "lean"},
+    "mpp_server": {"payload", "ring", "spin", "lean"},
+    "outbox": {"payload", "ring", "spin", "lean"},
+    "post_office": {"payload", "ring", "spin", "lean"},
+    "profiler": {"lean"},
+    "profiling": {"lean"},
 }
 
 
