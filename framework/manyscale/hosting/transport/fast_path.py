@@ -77,8 +77,8 @@ class FastPath:
         for slot in [None] if count is None else range(count):
             mine = communicator._get_endpoints(port, slot)[0]
             for end in info.get_peer_endpoints(port.name, slot):
-                names = [str(one).removesuffix("[0]" * resized) for one in (mine, end)]
-                way = Way(*names, account.STOCK)
+                sender, receiver = (str(one).removesuffix("[0]" * resized) for one in (mine, end))
+                way = Way(sender, receiver, account.STOCK)
                 self._ways.append(way)
                 self._meet(way, info.get_peer_locations(end.instance()), resized)
 
