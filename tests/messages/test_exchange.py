@@ -13,7 +13,7 @@ from libmuscle.mcp.transport_client import TimeoutHandler
 from libmuscle.mpp_message import Milestone
 from ymmsl.v0_2 import Reference
 
-from manyscale.hosting.transport import outgoing, wire
+from manyscale.hosting.transport import outgoing
 from manyscale.hosting.transport.lane import RING
 from messages.ends import (
     ALL,
