@@ -18,6 +18,7 @@ from manyscale.hosting.transport.server import Dispatch, LocalServer
 
 ALL = frozenset(LAYERS)
 PLENTY = 2**30  # bytes
+stock_encoded, stock_from_bytes = MPPMessage.encoded, MPPMessage.from_bytes
 RECEIVER = "b.heard"
 
 
@@ -60,7 +61,7 @@ class Sender:
     def _encoded(self, made):
         if "payload" in self.dispatch.layers:
             return self.dispatch.loading.shipped(wire.plain(made))
-        return MPPMessage.encoded(made)
+        return stock_encoded(made)
 
     @property
     def pool(self):

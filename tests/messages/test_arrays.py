@@ -15,7 +15,7 @@ from ymmsl.v0_2 import Settings
 
 from manyscale.hosting.transport import arrays, wire
 from manyscale.hosting.transport.segments import Pool, mapped
-from messages.ends import message, numbered, pair
+from messages.ends import message, numbered, pair, stock_encoded, stock_from_bytes
 
 KINDS = ("int32", "int64", "float32", "float64", "bool")
 BASE = np.arange(8 * 9 * 70).reshape(8, 9, 70)
@@ -40,7 +40,7 @@ LAYOUTS = {
 
 def stock(data):
     """Return what stock MUSCLE3 makes of data on its way."""
-    return MPPMessage.from_bytes(MPPMessage.encoded(message(data))).data
+    return stock_from_bytes(stock_encoded(message(data))).data
 
 
 def inline(data):
@@ -187,7 +187,7 @@ def test_everything_around_the_data_arrives():
         message(None).sender, message(None).receiver, 7, 1.5, 2.5, Settings({"a": 1}), 12, 1.0, [2]
     )
     for found in (wire.from_bytes(wire.packed(wire.plain(sent))),):
-        theirs = MPPMessage.from_bytes(MPPMessage.encoded(sent))
+        theirs = stock_from_bytes(stock_encoded(sent))
         ours = wire.plain(found)
         assert ours.keys() == vars(theirs).keys()
         assert ours == wire.plain(theirs)
@@ -267,7 +267,7 @@ def test_a_message_inlined_for_stock_is_the_one_that_stock_makes():
     data = {"x": ["m", numbered(1)], "y": Grid(numbered(2).reshape(64, 64).T), "": {"a": 1}}
     shipped = wire.Loading(pool).shipped(wire.plain(message(data)))
     assert shipped.segment is not None
-    assert wire.inlined(shipped, pool) == MPPMessage.encoded(message(data))
+    assert wire.inlined(shipped, pool) == stock_encoded(message(data))
     pool.close()
 
 

@@ -54,21 +54,24 @@ def test_the_tightest_limit_of_all_groups_counts(groups, limits, expected):
     assert budget.limit() == expected
 
 
-@pytest.mark.parametrize("text", ["1:name=systemd:/\n0::/\n", "0::/gone/b\n"])
-def test_other_hierarchies_limit_nothing_or_at_the_top(groups, text):
-    groups().write_text(text)
-    assert budget.limit() == MACHINE
-    groups(top=GB)
-    assert budget.limit() == GB
-
-
-def test_groups_of_the_first_version_count(groups, tmp_path):
-    told = groups()
-    told.write_text("12:memory:/a\n11:cpu,cpuacct:/\n")
-    assert budget.limit() == MACHINE
-    (tmp_path / "cgroup/memory/a").mkdir(parents=True)
-    (tmp_path / "cgroup/memory/a/memory.limit_in_bytes").write_text(f"{GB}\n")
-    assert budget.limit() == GB
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", MACHINE),
+        ("1:name=systemd:/\n0::/\n", 2 * GB),
+        ("0::/gone/b\n", 2 * GB),
+        ("12:cpu,memory:/x\n", GB),
+        ("12:memory:/\n", 3 * GB),
+        ("12:cpu:/x\n", MACHINE),
+        ("12:memory:/x\n0::/a\n", GB),
+    ],
+)
+def test_groups_of_either_version_count(groups, tmp_path, text, expected):
+    groups(top=2 * GB).write_text(text)
+    (tmp_path / "cgroup/memory/x").mkdir(parents=True)
+    for place, limit in {"memory": 3 * GB, "memory/x": GB}.items():
+        (tmp_path / "cgroup" / place / "memory.limit_in_bytes").write_text(f"{limit}\n")
+    assert budget.limit() == expected
 
 
 def test_instances_share_a_part_of_it(groups):

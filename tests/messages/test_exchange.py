@@ -10,12 +10,21 @@ import pytest
 from libmuscle.grid import Grid
 from libmuscle.mcp.tcp_util import SocketClosed
 from libmuscle.mcp.transport_client import TimeoutHandler
-from libmuscle.mpp_message import Milestone, MPPMessage
+from libmuscle.mpp_message import Milestone
 from ymmsl.v0_2 import Reference
 
 from manyscale.hosting.transport import outgoing
 from manyscale.hosting.transport.lane import RING
-from messages.ends import ALL, RECEIVER, Receiver, Sender, numbered, pair, until
+from messages.ends import (
+    ALL,
+    RECEIVER,
+    Receiver,
+    Sender,
+    numbered,
+    pair,
+    stock_from_bytes,
+    until,
+)
 
 ON = frozenset
 SOME = [ON({"ring"}), ON({"payload"}), ON({"payload", "ring"}), ON({"ring", "spin"}), ALL]
@@ -310,7 +319,7 @@ def test_a_receiver_that_comes_in_the_stock_way_gets_everything_from_the_first_o
     sender.send({"x": numbered(3)})
     found.append(sender.office.get_message(asked))
     for number, encoded in enumerate(found):
-        data = MPPMessage.from_bytes(encoded).data
+        data = stock_from_bytes(encoded).data
         assert np.array_equal(data["x"].array, numbered(number))
     sender.server.close(graceful=False)
 
@@ -324,7 +333,7 @@ def test_a_stock_receiver_that_waits_gets_what_comes():
     time.sleep(0.05)
     sender.send(Grid(numbered(1), ["x"]))
     thread.join(LIMIT)
-    assert np.array_equal(MPPMessage.from_bytes(found[0]).data.array, numbered(1))
+    assert np.array_equal(stock_from_bytes(found[0]).data.array, numbered(1))
     sender.server.close(graceful=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from manyscale.hosting.transport.local_socket import Location
 from manyscale.hosting.transport.server import Dispatch, LocalServer
 
 _OVER_MEMORY = frozenset(("payload", "ring"))
+_DESCRIPTORS = 2**16
 _logger = logging.getLogger(__name__)
 
 
@@ -38,6 +40,7 @@ class FastPath:
     def install(self) -> None:
         """Let the next instance of this process use the layers that are on."""
         if self.layers & _OVER_MEMORY:
+            _allow_descriptors()
             server = _with(LocalServer, dispatch=self.dispatch)
             client = _with(LocalClient, layers=self.layers)
             type_registry.transport_server_types.append(server)
@@ -77,8 +80,8 @@ class FastPath:
         for slot in [None] if count is None else range(count):
             mine = communicator._get_endpoints(port, slot)[0]
             for end in info.get_peer_endpoints(port.name, slot):
-                names = [str(one).removesuffix("[0]" * resized) for one in (mine, end)]
-                way = Way(*names, account.STOCK)
+                sender, receiver = (str(one).removesuffix("[0]" * resized) for one in (mine, end))
+                way = Way(sender, receiver, account.STOCK)
                 self._ways.append(way)
                 self._meet(way, info.get_peer_locations(end.instance()), resized)
 
@@ -106,6 +109,14 @@ class FastPath:
         """Return why some layers are not used."""
         told = [self.why_not[layer] for layer in sorted(layers) if layer in self.why_not]
         return told[0] if told else f"{' and '.join(sorted(layers))} switched off"
+
+
+def _allow_descriptors() -> None:
+    """Take as many descriptors as this process may: every segment and lane has some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _with(kind: type, **what: Any) -> Any:
