@@ -81,9 +81,9 @@ NEEDS = {
     "communicator": {"lean"},
     "mmp_client": {"lean"},
     "mpp_message": {"payload", "lean"},
-    "mpp_server": {"payload", "ring", "spin", "lean"},
-    "outbox": {"payload", "ring", "spin", "lean"},
-    "post_office": {"payload", "ring", "spin", "lean"},
+    "mpp_server": {"payload", "ring", "spin"},
+    "outbox": {"payload", "ring", "spin"},
+    "post_office": {"payload", "ring", "spin"},
     "profiler": {"lean"},
     "profiling": {"lean"},
 }
