@@ -21,26 +21,38 @@ from manyscale.hosting.in_process import run
 
 SPECS = Path(__file__).parents[1] / "coupling_specs"
 GRADIENTS = (1.0, 1.25, 1.5, 2.0, 3.0)
-FIRST = 4  # exchanges that are left out: the eddies still grow
+EXCHANGES = 48
+FIRST = 12  # exchanges that are left out: the eddies still grow
+Cell = dict[str, Any]
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "alone": ("plasma_cross_scale", {"index.mode": "off"}),
-    "switched": ("plasma_cross_scale", {"index.first": "run"}),
+    "switched": ("plasma_cross_scale", {}),
+    "switched_run": ("plasma_cross_scale", {"index.first": "run"}),
+    "switched_none": ("plasma_cross_scale", {"electron_scale.idle": "none"}),
+    "switched_run_none": (
+        "plasma_cross_scale",
+        {"index.first": "run", "electron_scale.idle": "none"},
+    ),
     "coupled": ("plasma_always_on", {}),
     "direct": ("plasma_direct", {}),
 }
 
 
-def studied(way: str, gradient: float, **settings: Any) -> dict[str, Any]:
+def studied(way: str, gradient: float, exchanges: int = EXCHANGES, **settings: Any) -> Cell:
     """Return what one run says."""
     spec, given = WAYS[way]
     files = [SPECS / spec / f"{part}.ymmsl" for part in ("model", "settings")]
-    port = "both_scales" if way == "direct" else "ion_scale"
-    record = [f"{port}.flux_out"] + ([] if way == "direct" else ["index.index_out"])
+    ions = "both_scales" if "both_scales" in files[0].read_text() else "ion_scale"
+    record = [f"{ions}.flux_out", f"{ions}.history_out"]
+    record += [] if ions == "both_scales" else ["index.index_out", "electron_scale.eddy_out"]
     begin = time.perf_counter()
-    out = run(files, {"a_over_lt": gradient, **given, **settings}, record=record)
-    found: dict[str, Any] = {"seconds": time.perf_counter() - begin}
-    flux = out.recorded[f"{port}.flux_out"][-1].messages[0]
-    found |= {name: flux[name].tolist() for name in ("q_i", "q_e")}
+    settings = {"a_over_lt": gradient, f"{ions}.exchanges": exchanges, **given, **settings}
+    out = run(files, settings, record=record)
+    found: Cell = {"seconds": time.perf_counter() - begin}
+    for port in ("flux_out", "history_out"):
+        said = out.recorded[f"{ions}.{port}"][-1].messages[0]
+        found[port] = {name: np.asarray(said[name]).tolist() for name in said}
+    found["nu"] = [one.messages[0]["nu_turb"] for one in out.recorded.get("electron_scale.eddy_out", [])]
     said = [shown.messages[0] for shown in out.recorded.get("index.index_out", [])]
     found["index"] = [one["i"] for one in said]
     found["active"] = [bool(one["active"]) for one in said]

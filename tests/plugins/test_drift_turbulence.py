@@ -351,6 +351,10 @@ def test_an_electron_scale_that_is_not_wanted_gives_its_last_answer():
     np.testing.assert_array_equal(again.phi, once.phi)
     assert again.step == once.step == 100
     assert called(True, again).step == 200
+    # or the ions go on without a viscosity that nobody has just measured
+    aware = model(scale="electron", dt=3e-10, run_length=3e-8, idle="none")
+    assert aware.o_f(once)["eddy_out"] == answer
+    assert aware.o_f(again)["eddy_out"] == {**answer, "nu_turb": 0.0}
 
 
 def test_the_potential_map_is_that_of_its_modes():
