@@ -31,13 +31,14 @@ def resumed(spec, folder, every, after=3, clock="simulation_time"):
     extra = folder / "checkpoints.ymmsl"
     extra.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "checkpoints": rules}))
     first, second = folder / "killed", folder / "resumed"
-    _killed([spec, extra], first, after)
+    killed([spec, extra], first, after)
     second.mkdir()
     launch([spec, extra, snapshots.newest(first)], second, time_limit=TIME_LIMIT)
     return second
 
 
-def _killed(files, run, after):
+def killed(files, run, after):
+    """Start a run and kill all of it as soon as it has so many sets of snapshots."""
     run.mkdir()
     with (run / "output.txt").open("w") as log:
         manager = subprocess.Popen(
