@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STUDY = Path(__file__).resolve().parent / "reference/study.csv"
+WAYS = ("direct", "coupled", "switched", "alone")
 FIRST = 4  # exchanges that are left out of means: the eddies still grow
 
 
@@ -29,10 +30,13 @@ def rows(run: Run) -> list[Row]:
         Row("exchanges with electrons", float(said.active.values.sum())),
         Row("index, last", float(said.i.values[-1])),
     ]  # fmt: skip
-    q = {name: np.atleast_1d(np.squeeze(flux[name].values)) for name in ("q_i", "q_e")}
-    first = min(FIRST, len(q["q_i"]) - 1)
-    for name, label in (("q_i", "ion"), ("q_e", "electron")):
-        mean, error = measures.mean_and_error(q[name], first)
+    samples = np.ravel(run.record("ion_scale", "history_out").q_i.values)
+    exchanges = np.ravel(flux.q_e.values)
+    first = min(FIRST, len(exchanges) - 1)
+    ions = measures.mean_and_error(samples, first * len(samples) // len(exchanges))
+    electrons = measures.mean_and_error(exchanges, first)
+    for name, label, found in (("q_i", "ion", ions), ("q_e", "electron", electrons)):
+        mean, error = found
         table.append(Row(f"{label} heat flux", mean, unit="W/m2"))
         table.append(Row("   its standard error", error, unit="W/m2"))
         table += [
@@ -48,7 +52,8 @@ def studied(gradient: float, mass_ratio: float) -> list[dict[str, str]]:
         return []
     with STUDY.open() as file:
         lines = csv.DictReader(line for line in file if not line.startswith("#"))
-        return [one for one in lines if float(one["a_over_lt"]) == gradient]
+        shown = [one for one in lines if float(one["a_over_lt"]) == gradient]
+        return [one for one in shown if one["way"] in WAYS]
 
 
 def draw(run: Run, figure: Figure) -> None:

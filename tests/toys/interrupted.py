@@ -45,12 +45,19 @@ def killed(files, run, after):
             command(files, run), stdout=log, stderr=log, start_new_session=True
         )
     deadline = time.monotonic() + TIME_LIMIT
-    while len(snapshots.sets(run)) < after:
-        assert manager.poll() is None, "it ended before it was killed"
-        assert time.monotonic() < deadline, "no snapshot in time"
-        time.sleep(0.001)
-    started = [*psutil.Process(manager.pid).children(recursive=True), psutil.Process(manager.pid)]
-    for process in started:
-        if process.is_running():
-            os.kill(process.pid, signal.SIGKILL)
+    try:
+        while len(snapshots.sets(run)) < after:
+            assert manager.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline, "no snapshot in time"
+            time.sleep(0.001)
+    finally:
+        _end(manager)
+
+
+def _end(manager):
+    if manager.poll() is None:
+        parent = psutil.Process(manager.pid)
+        for process in [*parent.children(recursive=True), parent]:
+            if process.is_running():
+                os.kill(process.pid, signal.SIGKILL)
     manager.wait()
