@@ -2,14 +2,15 @@
 Can two turbulences be simulated apart?
 =======================================
 
-Ions and electrons in one box are the truth here; ions alone, ions and electrons that feel each other
-in every exchange, and a switch between them are three ways to do without that box. The table comes
-from `benchmarks/plasma_study.py`, half an hour of computing; electrons are 25 times lighter than ions.
+Ions and electrons in one box are the truth here. Three ways do without that box: ions alone, ions
+and electrons that feel each other in every exchange, and a switch between the two. The table comes
+from `benchmarks/plasma_study.py`, half an hour of computing with electrons that are only 25 times
+lighter than ions.
 """  # noqa: D205, D400
 
 # %%
-# Heat fluxes over the gradient of temperature that drives them, in units of the one box, with standard
-# errors; and the index by which the switch decides.
+# Heat fluxes over the gradient of temperature that drives them, with standard errors, and the mean
+# of the index by which the switch decides.
 import csv
 from pathlib import Path
 

@@ -82,6 +82,8 @@ def _fluxes(run: Run, ax: Any) -> None:
         if one["way"] == "direct":
             ax.axhline(1e-3 * float(one["q_i"]), color="C0", ls=":", label="ions, direct")
             ax.axhline(1e-3 * float(one["q_e"]), color="C3", ls=":", label="electrons, direct")
+        if one["way"] == "alone":
+            ax.axhline(1e-3 * float(one["q_i"]), color="C0", ls="--", label="ions alone")
     ax.legend(fontsize=7)
 
 

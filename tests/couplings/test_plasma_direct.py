@@ -1,10 +1,12 @@
 """Both scales in one box: what index and coupling are judged by."""
 
+import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import yaml
@@ -46,6 +48,17 @@ def test_manyscale_run_and_this_process_give_the_same_bits(tmp_path):
     assert (tmp_path / "run/figure.png").stat().st_size > 10_000
     run(SPEC, SMALL, folder=tmp_path / "here")
     assert differences(tmp_path / "run", tmp_path / "here") == []
+
+
+def test_the_movie_has_a_frame_for_every_exchange(tmp_path):
+    from PIL import Image
+
+    spec = importlib.util.spec_from_file_location("movie", SPEC / "movie.py")
+    movie = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(movie)
+    plt.switch_backend("Agg")
+    movie.film(movie.maps(2), tmp_path / "film.gif")
+    assert Image.open(tmp_path / "film.gif").n_frames == 3
 
 
 @pytest.mark.coupled
