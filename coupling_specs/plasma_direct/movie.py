@@ -29,14 +29,20 @@ def maps(frames: int) -> list[Shown]:
 
 
 def film(shown: list[Shown], path: Path) -> None:
-    """Write an animation in which every frame has its own range of nine colours: few make it small."""
+    """Write an animation; every frame has its own range of nine colours, which keeps it small."""
     import matplotlib.pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
 
     figure, ax = plt.subplots(figsize=(2.9, 3.0), layout="constrained")
     edge = 1e3 * float(shown[0].messages[0]["x"][-1])
-    image = ax.imshow(shown[0].messages[0]["phi"].T, origin="lower", extent=(0, edge, 0, edge),
-                      cmap=plt.get_cmap("RdBu_r", 9), interpolation="bicubic", interpolation_stage="data")  # fmt: skip
+    image = ax.imshow(
+        shown[0].messages[0]["phi"].T,
+        origin="lower",
+        extent=(0, edge, 0, edge),
+        cmap=plt.get_cmap("RdBu_r", 9),
+        interpolation="bicubic",
+        interpolation_stage="data",
+    )
     ax.set(xlabel="x [mm]", ylabel="y [mm]")
 
     def draw(number: int) -> list[Any]:

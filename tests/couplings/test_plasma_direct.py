@@ -58,7 +58,8 @@ def test_the_movie_has_a_frame_for_every_exchange(tmp_path):
     spec.loader.exec_module(movie)
     plt.switch_backend("Agg")
     movie.film(movie.maps(2), tmp_path / "film.gif")
-    assert Image.open(tmp_path / "film.gif").n_frames == 3
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 3
 
 
 @pytest.mark.coupled
