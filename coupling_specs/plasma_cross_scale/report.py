@@ -58,6 +58,7 @@ def studied(gradient: float, mass_ratio: float) -> list[dict[str, str]]:
 
 def draw(run: Run, figure: Figure) -> None:
     """Draw growth rates, fluxes, the index, and the potential of both scales at the end."""
+    figure.set_size_inches(11.0, 6.2)
     top, bottom = figure.subplots(2, 3)
     spectrum = run.record("dispersion", "spectrum_out").isel(time=-1)
     ky = spectrum.ky_rhos.values
@@ -94,9 +95,10 @@ def _index(run: Run, ax: Any) -> None:
     ax.plot(turns, said.i.values, "k-", lw=0.8)
     ax.plot(turns[active], said.i.values[active], "C3o", ms=4, label="electrons simulated")
     ax.plot(turns[~active], said.i.values[~active], "C0o", ms=4, label="not simulated")
-    ax.axhline(model.i_on, color="0.5", ls="--", lw=0.8)
-    ax.axhline(model.i_off, color="0.5", ls=":", lw=0.8)
-    ax.set(xlabel="exchange", ylabel="index")
+    for level, word in ((model.i_on, "on above"), (model.i_off, "off below")):
+        ax.axhline(level, color="0.5", ls="--", lw=0.8)
+        ax.text(turns[-1], 1.01 * level, word, fontsize=7, color="0.4", ha="right", va="bottom")
+    ax.set(xlabel="exchange", ylabel="index", ylim=(0.0, None))
     ax.legend(fontsize=7)
 
 
