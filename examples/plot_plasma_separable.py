@@ -35,8 +35,8 @@ for n, (way, (label, colour, marker)) in enumerate(WAYS.items()):
     aside = [gradient * (1.0 + 0.012 * (n - 1.5)) for gradient in gradients]
     style = {"color": colour, "marker": marker, "ms": 5, "lw": 0.9, "capsize": 2, "label": label}
     for axes, name in ((ions, "q_i"), (electrons, "q_e")):
-        if way == "alone" and name == "q_e":
-            continue
+        if name == "q_e" and way not in ("direct", "coupled"):
+            continue  # nothing, or what one early call found and is held
         flux = [1e-3 * float(one[name]) for one in shown]
         error = [1e-3 * float(one[f"{name}_error"]) for one in shown]
         axes.errorbar(aside, flux, error, **style)
@@ -49,5 +49,6 @@ for axes, whose in ((ions, "ions"), (electrons, "electrons")):
 ions.legend(fontsize=8)
 for level, word in ((1.2, "on above"), (0.8, "off below")):
     index.axhline(level, color="0.5", ls="--", lw=0.8)
-    index.text(gradients[-1], level + 0.02, word, fontsize=8, color="0.4", ha="right")
+    index.text(2.2, level + 0.02, word, fontsize=8, color="0.4")
+index.text(1.35, 1.0, "estimated", fontsize=8, color="C0")
 index.set(xlabel="a/L$_T$", ylabel="mean index", ylim=(0.0, None))

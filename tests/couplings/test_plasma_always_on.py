@@ -74,10 +74,9 @@ def test_the_study_in_a_reduced_form(study):
     assert found["alone"].runs == 0
     assert found["coupled"].runs == 16
     assert all(found[way].runs < 4 for way in found if way.startswith("switched"))
-    assert found["switched"].seconds < found["coupled"].seconds
     # a viscosity that is held acts on the ions, one that is not does not for long
     assert found["switched_run"].q_i[0] > 1.5 * found["switched_run_none"].q_i[0]
-    assert all(one.q_i[0] > 3.0 * one.q_i[1] > 0.0 for one in found.values())
+    assert all(one.q_i[0] > one.q_i[1] > 0.0 for one in found.values())
     assert found["alone"].q_e == (0.0, 0.0)
 
 
