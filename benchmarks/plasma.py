@@ -7,12 +7,13 @@ process, with the same seeds; the saving is that of wall time, once with electro
 are in deuterium, once as heavy as in the specs. Flux: mean of the second half with the error of
 correlated samples. The third compares exchanges of plasma_always_on in processes of their own,
 under MUSCLE3, with the same in one program. Components take turns, so both keep one core busy;
-compiling and starting are in neither, but in the last column.
+compiling and starting are in neither, but in the last column. CPU time is that of all processes,
+manager and agent too; wall time means something on an idle machine only.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from manyscale.hosting.in_process import run
 from manyscale.launching.local import launch
 from manyscale_plugins.drift_turbulence import kernel, measures, plain
 
+Times = NDArray[np.float64]
 SPECS = Path(__file__).parents[1] / "coupling_specs"
 REPEATS = 9
 DEUTERIUM = {
@@ -34,7 +37,7 @@ DEUTERIUM = {
 }  # fmt: skip
 """Electrons near a/LT = 2 saturate in 1.5e-6 s; they go on where the call before ended."""
 HEAVY = {"mass_ratio": 25.0, "ion_scale.exchanges": 12}
-COUNTED, PAIRS = (2, 12), 3  # exchanges, repetitions
+COUNTED, PAIRS = (2, 12), 2  # exchanges, repetitions
 UNRECORDED = {"ion_scale.record": "", "electron_scale.record": "", "index.record": "",
               "dispersion.record": ""}  # fmt: skip
 
@@ -100,43 +103,42 @@ def of_the_coupling(place: Path) -> None:
     spec = SPECS / "plasma_always_on"
     files = [spec / f"{part}.ymmsl" for part in ("model", "settings", "laptop")]
     first, last = COUNTED
-    apart, together, whole = [], [], []
+    found = []
     for number in range(PAIRS):
-        overlay = place / f"{number}.ymmsl"
-        values = {"ion_scale.exchanges": last + 1, "muscle_profile_level": "all", **UNRECORDED}
-        overlay.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "settings": values}))
-        folder = place / f"run{number}"
-        folder.mkdir()
-        begin = time.perf_counter()
-        launch([*files, overlay], folder, time_limit=300.0)
-        whole.append(time.perf_counter() - begin)
-        stamps = sends(folder)
-        apart.append((stamps[last] - stamps[first]) / (last - first))
-        short, long = (in_one_program(files[:-1], exchanges) for exchanges in COUNTED)
-        together.append((long - short) / (last - first))
-    ratio = np.median([one / other for one, other in zip(apart, together, strict=True)])
-    rest = np.median(whole) - np.median(apart) * (last + 1)
-    print(
-        f"{1e3 * np.median(apart):20.0f} {1e3 * np.median(together):18.0f}"
-        f" {100 * (ratio - 1.0):+9.1f} % {rest:18.1f}"
-    )
+        short, long = (launched(files, exchanges, place / f"{number}") for exchanges in COUNTED)
+        one = [in_one_program(files[:-1], exchanges) for exchanges in COUNTED]
+        found.append([*(long - short), *(one[1] - one[0])])
+        starting = short - np.array(found[-1][:2]) / (last - first) * first
+    wall, cpu, one_wall, one_cpu = 1e3 * np.median(found, axis=0) / (last - first)
+    for name, of, alone, rest in zip(
+        ("wall", "CPU"), (wall, cpu), (one_wall, one_cpu), starting, strict=True
+    ):
+        print(f"{name:6} {of:18.0f} {alone:18.0f} {100 * (of / alone - 1.0):+9.1f} % {rest:18.1f}")
 
 
-def in_one_program(files: list[Path], exchanges: int) -> float:
-    """Return the seconds of so many exchanges in this process."""
-    begin = time.perf_counter()
+def launched(files: list[Path], exchanges: int, place: Path) -> Times:
+    """Return wall and CPU time in s of a run of so many exchanges, of all its processes."""
+    folder = place / f"{exchanges}"
+    folder.mkdir(parents=True)
+    overlay = place / f"{exchanges}.ymmsl"
+    values = {"ion_scale.exchanges": exchanges, **UNRECORDED}
+    overlay.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "settings": values}))
+    begin = times()
+    launch([*files, overlay], folder, time_limit=600.0)
+    return times() - begin
+
+
+def times() -> Times:
+    """Return wall time in s, and the CPU time of this process and all that have ended below it."""
+    of = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return np.array([time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in of)])
+
+
+def in_one_program(files: list[Path], exchanges: int) -> Times:
+    """Return wall and CPU time in s of so many exchanges in this process."""
+    begin = times()
     run(files, {"ion_scale.exchanges": exchanges, **UNRECORDED})
-    return time.perf_counter() - begin
-
-
-def sends(folder: Path) -> list[float]:
-    """Return when the ions began their exchanges, in s, as MUSCLE3 has seen it."""
-    with sqlite3.connect(folder / "performance.sqlite") as data:
-        rows = data.execute(
-            "SELECT start_time FROM all_events WHERE instance = 'ion_scale' AND type = 'SEND'"
-            " AND port = 'shear_out' ORDER BY start_time"
-        ).fetchall()
-    return [1e-9 * float(row[0]) for row in rows]
+    return times() - begin
 
 
 def main() -> None:
@@ -149,7 +151,7 @@ def main() -> None:
         of_the_switch(gradient, **DEUTERIUM)
     for gradient in (1.25, 2.0, 3.0):
         of_the_switch(gradient, **HEAVY)
-    print("coupled [ms/exchange] one program [ms]  overhead  all the rest [s]")
+    print("time   coupled [ms/turn]   one program [ms]   overhead       all the rest [s]")
     with tempfile.TemporaryDirectory() as place:
         of_the_coupling(Path(place))
 

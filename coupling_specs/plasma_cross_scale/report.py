@@ -69,7 +69,7 @@ def draw(run: Run, figure: Figure) -> None:
     for ax, shown, when, title in (
         (bottom[0], ions, 1, "ions, early"),
         (bottom[1], ions, -1, "ions, at the end"),
-        (bottom[2], electrons, -1, "electrons, at the end"),
+        (bottom[2], electrons, -1, "electrons, last seen"),
     ):
         _map(ax, shown, when, title)
 
@@ -99,7 +99,7 @@ def _index(run: Run, ax: Any) -> None:
         ax.axhline(level, color="0.5", ls="--", lw=0.8)
         ax.text(turns[-1], 1.01 * level, word, fontsize=7, color="0.4", ha="right", va="bottom")
     ax.set(xlabel="exchange", ylabel="index", ylim=(0.0, None))
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=7, loc="center right")
 
 
 def _map(ax: Any, shown: Any, when: int, title: str) -> None:
