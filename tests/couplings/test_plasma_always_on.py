@@ -31,6 +31,7 @@ def test_electrons_run_in_every_exchange_whatever_the_index_says():
 
 
 @pytest.mark.coupled
+@pytest.mark.nightly
 def test_manyscale_run_and_this_process_give_the_same_bits(tmp_path):
     words = [sys.executable, "-m", "manyscale.cli", "run", SPEC, "--run-dir", tmp_path / "run"]
     words += [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
