@@ -223,7 +223,8 @@ def of_setting(mutant, key, value):
         yield mutant(
             f"{key} of nobody", lambda d, m: renamed(d["settings"], key, f"{owner}x.{name}")
         )
-        yield mutant(f"{key}[9]", lambda d, m: renamed(d["settings"], key, f"{owner}[9].{name}"))
+        # one member of a set may have a setting of its own, a member that is not there may not
+        yield mutant(f"{key}[99]", lambda d, m: renamed(d["settings"], key, f"{owner}[99].{name}"))
     for other in ("many", True, "5 candela", -1.0e30, [[1.0]]):
         if type(other) is not type(value):
             yield mutant(f"{key} = {other}", lambda d, m, o=other: d["settings"].update({key: o}))
