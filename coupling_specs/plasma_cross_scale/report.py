@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STUDY = Path(__file__).resolve().parent / "reference/study.csv"
+WAYS = ("direct", "coupled", "switched", "alone")
 FIRST = 4  # exchanges that are left out of means: the eddies still grow
 
 
@@ -29,10 +30,13 @@ def rows(run: Run) -> list[Row]:
         Row("exchanges with electrons", float(said.active.values.sum())),
         Row("index, last", float(said.i.values[-1])),
     ]  # fmt: skip
-    q = {name: np.atleast_1d(np.squeeze(flux[name].values)) for name in ("q_i", "q_e")}
-    first = min(FIRST, len(q["q_i"]) - 1)
-    for name, label in (("q_i", "ion"), ("q_e", "electron")):
-        mean, error = measures.mean_and_error(q[name], first)
+    samples = np.ravel(run.record("ion_scale", "history_out").q_i.values)
+    exchanges = np.ravel(flux.q_e.values)
+    first = min(FIRST, len(exchanges) - 1)
+    ions = measures.mean_and_error(samples, first * len(samples) // len(exchanges))
+    electrons = measures.mean_and_error(exchanges, first)
+    for name, label, found in (("q_i", "ion", ions), ("q_e", "electron", electrons)):
+        mean, error = found
         table.append(Row(f"{label} heat flux", mean, unit="W/m2"))
         table.append(Row("   its standard error", error, unit="W/m2"))
         table += [
@@ -48,11 +52,13 @@ def studied(gradient: float, mass_ratio: float) -> list[dict[str, str]]:
         return []
     with STUDY.open() as file:
         lines = csv.DictReader(line for line in file if not line.startswith("#"))
-        return [one for one in lines if float(one["a_over_lt"]) == gradient]
+        shown = [one for one in lines if float(one["a_over_lt"]) == gradient]
+        return [one for one in shown if one["way"] in WAYS]
 
 
 def draw(run: Run, figure: Figure) -> None:
     """Draw growth rates, fluxes, the index, and the potential of both scales at the end."""
+    figure.set_size_inches(11.0, 6.2)
     top, bottom = figure.subplots(2, 3)
     spectrum = run.record("dispersion", "spectrum_out").isel(time=-1)
     ky = spectrum.ky_rhos.values
@@ -63,7 +69,7 @@ def draw(run: Run, figure: Figure) -> None:
     for ax, shown, when, title in (
         (bottom[0], ions, 1, "ions, early"),
         (bottom[1], ions, -1, "ions, at the end"),
-        (bottom[2], electrons, -1, "electrons, at the end"),
+        (bottom[2], electrons, -1, "electrons, last seen"),
     ):
         _map(ax, shown, when, title)
 
@@ -77,6 +83,8 @@ def _fluxes(run: Run, ax: Any) -> None:
         if one["way"] == "direct":
             ax.axhline(1e-3 * float(one["q_i"]), color="C0", ls=":", label="ions, direct")
             ax.axhline(1e-3 * float(one["q_e"]), color="C3", ls=":", label="electrons, direct")
+        if one["way"] == "alone":
+            ax.axhline(1e-3 * float(one["q_i"]), color="C0", ls="--", label="ions alone")
     ax.legend(fontsize=7)
 
 
@@ -87,10 +95,11 @@ def _index(run: Run, ax: Any) -> None:
     ax.plot(turns, said.i.values, "k-", lw=0.8)
     ax.plot(turns[active], said.i.values[active], "C3o", ms=4, label="electrons simulated")
     ax.plot(turns[~active], said.i.values[~active], "C0o", ms=4, label="not simulated")
-    ax.axhline(model.i_on, color="0.5", ls="--", lw=0.8)
-    ax.axhline(model.i_off, color="0.5", ls=":", lw=0.8)
-    ax.set(xlabel="exchange", ylabel="index")
-    ax.legend(fontsize=7)
+    for level, word in ((model.i_on, "on above"), (model.i_off, "off below")):
+        ax.axhline(level, color="0.5", ls="--", lw=0.8)
+        ax.text(turns[-1], 1.01 * level, word, fontsize=7, color="0.4", ha="right", va="bottom")
+    ax.set(xlabel="exchange", ylabel="index", ylim=(0.0, None))
+    ax.legend(fontsize=7, loc="center right")
 
 
 def _map(ax: Any, shown: Any, when: int, title: str) -> None:

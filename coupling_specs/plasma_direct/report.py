@@ -26,10 +26,12 @@ def rows(run: Run) -> list[Row]:
         Row("gamma_e,max / gamma_i,max", float(ratio),
             run.models["dispersion"].mass_ratio ** 0.5, 0.02, "1", "isomorphism of the branches"),
     ]  # fmt: skip
-    flux = run.record("both_scales", "flux_out")
+    flux, history = (run.record("both_scales", port) for port in ("flux_out", "history_out"))
+    exchanges = flux.q_i.size
     for name, label in (("q_i", "ion"), ("q_e", "electron")):
-        values = np.atleast_1d(np.squeeze(flux[name].values))
-        mean, error = measures.mean_and_error(values, min(FIRST, len(values) - 1))
+        samples = np.ravel(history[name].values)
+        first = min(FIRST, exchanges - 1) * len(samples) // exchanges
+        mean, error = measures.mean_and_error(samples, first)
         table.append(Row(f"{label} heat flux", mean, unit="W/m2"))
         table.append(Row("   its standard error", error, unit="W/m2"))
     return table

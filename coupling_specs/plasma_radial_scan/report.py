@@ -138,9 +138,10 @@ def _misjudged(run: Run) -> float:
         low, high = _ranges(spectrum, model)
         shear = run.record(f"ion_scale[{radius}]", "shear_out")
         index = run.record(f"index[{radius}]", "index_out")
+        measured = 0.0
         for turn in range(index.i.size):
-            nu = float(shear.nu_turb[turn])
-            seen = float(shear.wE_rms[turn]), nu or high.mixing, float(shear.k_i[turn])
+            measured = float(shear.nu_turb[turn]) or measured
+            seen = float(shear.wE_rms[turn]), measured or high.mixing, float(shear.k_i[turn])
             value = kernel.index(low, high, *seen).i
             worst = max(worst, abs(value - float(index.i[turn])))
     return worst
@@ -158,10 +159,10 @@ def _measured_over_estimated(run: Run) -> np.ndarray:
     """Return nu of the last electron run over the estimate, of the radii that had one."""
     found = []
     for radius in range(run.models["profiles"].count):
-        nu = float(run.record(f"electron_scale[{radius}]", "eddy_out").nu_turb[-1])
-        if nu > 0.0:
+        nu = run.record(f"electron_scale[{radius}]", "eddy_out").nu_turb.values
+        if nu.any():
             _, high = _ranges(_spectrum(run, radius), run.models[f"index[{radius}]"])
-            found.append(nu / high.mixing)
+            found.append(float(nu[nu > 0.0][-1]) / high.mixing)
     return np.array(found)
 
 

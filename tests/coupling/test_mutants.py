@@ -36,7 +36,8 @@ SMALL = {
     "total_variance": {"n_outer": 6, "n_inner": 3},
     "plasma_radial_scan": {
         "dispersion.drift": "none", "dispersion.nk": 12, "ion_scale.exchanges": 1,
-        "ion_scale.run_length": 2e-7, "electron_scale.run_length": 4e-9,
+        "ion_scale.run_length": 2e-7, "electron_scale.run_length": 1.6e-7,
+        "electron_scale.dt": 4e-8, "electron_scale.noise": 1e-3,  # mutants may run far longer
     },
     "plasma_cross_scale": {
         "ion_scale.n": 32, "ion_scale.box": 32.0, "ion_scale.run_length": 2.0e-7,
@@ -222,7 +223,8 @@ def of_setting(mutant, key, value):
         yield mutant(
             f"{key} of nobody", lambda d, m: renamed(d["settings"], key, f"{owner}x.{name}")
         )
-        yield mutant(f"{key}[9]", lambda d, m: renamed(d["settings"], key, f"{owner}[9].{name}"))
+        # one member of a set may have a setting of its own, a member that is not there may not
+        yield mutant(f"{key}[99]", lambda d, m: renamed(d["settings"], key, f"{owner}[99].{name}"))
     for other in ("many", True, "5 candela", -1.0e30, [[1.0]]):
         if type(other) is not type(value):
             yield mutant(f"{key} = {other}", lambda d, m, o=other: d["settings"].update({key: o}))

@@ -1,11 +1,8 @@
 """The switched coupling of ion and electron eddies: decisions, hosts, restart, refusals."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +13,12 @@ import manyscale as ms
 from manyscale.coupling.prove import diagnose
 from manyscale.hosting.in_process import run
 from manyscale.launching import snapshots
-from manyscale.launching.local import command, launch
+from manyscale.launching.local import launch
+from manyscale.results.record import open_record
 from manyscale.testing import differences
 from manyscale_plugins.cross_scale_index import CrossScaleIndex
 from manyscale_plugins.drift_turbulence import DriftTurbulence
+from toys import interrupted
 
 SPEC = Path(__file__).parents[2] / "coupling_specs/plasma_cross_scale"
 FILES = [SPEC / f"{part}.ymmsl" for part in ("model", "settings", "laptop")]
@@ -139,9 +138,9 @@ def overlay(path, **sections):
 
 @pytest.fixture(scope="module")
 def active(tmp_path_factory):
-    """Files of a small run with electrons in every exchange, and that run under MUSCLE3."""
+    """Files of a small run whose switch goes on and off again, and that run under MUSCLE3."""
     folder = tmp_path_factory.mktemp("active")
-    settings = {**SMALL, "index.mode": "on", "ion_scale.exchanges": 12}
+    settings = {**SMALL, "index.i_off": 0.14, "ion_scale.exchanges": 12}
     rules = {"at_end": True, "simulation_time": [{"every": 2e-6}]}
     files = [*FILES, overlay(folder / "small.ymmsl", settings=settings, checkpoints=rules)]
     whole = folder / "whole"
@@ -163,27 +162,24 @@ def test_plain_muscle_manager_and_this_process_give_the_same_bits(active, tmp_pa
     assert differences(whole, plain) == []
 
 
+def record_of(folder):
+    (found,) = folder.glob("**/index/**/record.nc")
+    return found
+
+
 @pytest.mark.coupled
 def test_killed_in_an_active_phase_it_goes_on_to_the_same_bits(active, tmp_path):
     files, whole = active
+    said = open_record(record_of(whole), "index_out")
+    assert said.active.values.tolist() == [False, *[True] * 4, *[False] * 7]
+    # it is on because it was: from the third exchange on the index is between both levels
+    assert 0.14 < said.i.values[3] < said.i.values[2] < 1.2
     first, second = tmp_path / "killed", tmp_path / "resumed"
-    first.mkdir()
+    interrupted.killed(files, first, 4)
     second.mkdir()
-    with (first / "output.txt").open("w") as log:
-        manager = subprocess.Popen(
-            command(files, first), stdout=log, stderr=log, start_new_session=True
-        )
-    deadline = time.monotonic() + LIMIT
-    while len(snapshots.sets(first)) < 4 and manager.poll() is None:
-        assert time.monotonic() < deadline, "no snapshot in time"
-        time.sleep(0.01)
-    import psutil
-
-    family = [manager.pid, *(c.pid for c in psutil.Process(manager.pid).children(recursive=True))]
-    for process in family:
-        os.kill(process, signal.SIGKILL)
-    manager.wait()
-    launch([*files, snapshots.newest(first)], second, time_limit=LIMIT)
+    # electrons were simulated from 2e-6 s on, and will be until the exchange at 8e-6 s
+    between = [one for one in snapshots.sets(first) if 3e-6 < snapshots.moment(one) < 7e-6]
+    launch([*files, between[-1]], second, time_limit=LIMIT)
     assert differences(whole, second) == []
 
 

@@ -1,11 +1,15 @@
 """Both scales in one box: what index and coupling are judged by."""
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import yaml
 
 from manyscale.coupling.prove import diagnose
 from manyscale.hosting.in_process import run
@@ -44,6 +48,32 @@ def test_manyscale_run_and_this_process_give_the_same_bits(tmp_path):
     assert (tmp_path / "run/figure.png").stat().st_size > 10_000
     run(SPEC, SMALL, folder=tmp_path / "here")
     assert differences(tmp_path / "run", tmp_path / "here") == []
+
+
+def test_the_movie_has_a_frame_for_every_exchange(tmp_path):
+    from PIL import Image
+
+    spec = importlib.util.spec_from_file_location("movie", SPEC / "movie.py")
+    movie = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(movie)
+    plt.switch_backend("Agg")
+    movie.film(movie.maps(2), tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 3
+
+
+@pytest.mark.coupled
+@pytest.mark.nightly
+def test_plain_muscle_manager_and_this_process_give_the_same_bits(tmp_path):
+    small, plain = tmp_path / "small.ymmsl", tmp_path / "plain"
+    small.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "settings": SMALL}))
+    plain.mkdir()
+    files = [SPEC / f"{part}.ymmsl" for part in ("model", "settings", "laptop")]
+    manager = shutil.which("muscle_manager", path=str(Path(sys.executable).parent))
+    words = [manager, "--start-all", "--run-dir", plain, *files, small]
+    subprocess.run(words, check=True, capture_output=True, timeout=LIMIT, cwd=tmp_path)
+    run(SPEC, SMALL, folder=tmp_path / "here")
+    assert differences(plain, tmp_path / "here") == []
 
 
 @pytest.mark.parametrize("machine", ["laptop", "slurm"])

@@ -19,6 +19,7 @@ from manyscale_plugins.cross_scale_index import CrossScaleIndex
 from manyscale_plugins.drift_turbulence import DriftTurbulence
 from manyscale_plugins.gyrokinetic_dispersion import GyrokineticDispersion
 from manyscale_plugins.tokamak_profiles import TokamakProfiles
+from toys.interrupted import as_one_file, resumed
 
 SPEC = Path(__file__).parents[2] / "coupling_specs/plasma_radial_scan"
 FILES = [SPEC / f"{part}.ymmsl" for part in ("model", "settings", "laptop")]
@@ -228,3 +229,27 @@ def test_plain_muscle_manager_and_this_process_give_the_same_bits(tmp_path):
     run([*FILES, few], folder=tmp_path / "here")
     assert differences(plain, tmp_path / "here") == []
     assert len(list((tmp_path / "here").rglob("record.nc"))) == 50
+
+
+@pytest.mark.coupled
+@pytest.mark.nightly
+def test_killed_in_the_middle_it_resumes_to_the_same_bits(tmp_path):
+    # three radii: MUSCLE3's manager tries all combinations of the snapshots of independent radii
+    spec = as_one_file(FILES, tmp_path / "scan.ymmsl", QUICK | {"profiles.count": 3})
+    spec.write_text(spec.read_text().replace("multiplicity: 16", "multiplicity: 3"))
+    run([spec], folder=tmp_path / "whole")
+    done = resumed(spec, tmp_path, every=2e-6, after=2)
+    assert differences(tmp_path / "whole", done) == []
+
+
+@pytest.mark.coupled
+@pytest.mark.nightly
+def test_spectra_from_two_ranks_give_the_same_bits(tmp_path):
+    pytest.importorskip("mpi4py")
+    command = [sys.executable, "-m", "manyscale.cli", "run", SPEC, "--machine", "mpi"]
+    command += [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
+    command += ["--run-dir", tmp_path / "ranks"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run(SPEC, QUICK, folder=tmp_path / "here")
+    assert differences(tmp_path / "ranks", tmp_path / "here") == []

@@ -74,6 +74,14 @@ def test_the_first_viscosity_is_an_estimate():
     assert not called(CrossScaleIndex(first="run"), **shear_for(0.5)).active
 
 
+def test_the_last_viscosity_measured_is_remembered():
+    measured = called(CrossScaleIndex(), **shear_for(0.5))
+    forgotten = called(CrossScaleIndex(), kept=measured, **{**shear_for(0.5), "nu_turb": 0.0})
+    assert not forgotten.estimated
+    assert forgotten.nu == measured.nu > 0.0
+    assert forgotten.i == measured.i
+
+
 def test_a_clean_ramp_starts_once_and_ends_once():
     up, down = np.linspace(0.1, 2.0, 200), np.linspace(2.0, 0.1, 200)
     found = states(CrossScaleIndex(), [*up, *down])

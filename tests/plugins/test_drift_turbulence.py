@@ -301,6 +301,24 @@ def test_fluxes_and_viscosity_of_one_wave():
     assert mean.shear == pytest.approx(0.0, abs=1e-9)
 
 
+def autoregressive(memory, samples, seed):
+    """x[n] = memory x[n-1] + noise, whose autocorrelation is memory**n."""
+    from scipy.signal import lfilter
+
+    noise = np.random.default_rng(seed).standard_normal(samples + 500)
+    return lfilter([1.0], [1.0, -memory], noise)[500:]
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.8, 0.95])
+def test_errors_of_a_mean_are_those_of_many_repetitions(memory):
+    time = 0.5 * (1.0 + memory) / (1.0 - memory)  # sum of memory**n, n = 0 counts half
+    long = autoregressive(memory, 100_000, 1)
+    assert measures.correlation_time(long) == pytest.approx(time, rel=0.1)
+    found = [measures.mean_and_error(autoregressive(memory, 1000, n)) for n in range(400)]
+    means, errors = np.array(found).T
+    assert np.median(errors) == pytest.approx(means.std(), rel=0.15)
+
+
 def test_columns_follow_the_spectrum_between_its_points():
     given = contact(
         ky_rhos=np.array([0.2, 0.4, 2.0, 4.0]), gamma=np.array([1.0, 3.0, 8.0, 6.0]),
@@ -351,6 +369,10 @@ def test_an_electron_scale_that_is_not_wanted_gives_its_last_answer():
     np.testing.assert_array_equal(again.phi, once.phi)
     assert again.step == once.step == 100
     assert called(True, again).step == 200
+    # or the ions go on without a viscosity that nobody has just measured
+    aware = model(scale="electron", dt=3e-10, run_length=3e-8, idle="none")
+    assert aware.o_f(once)["eddy_out"] == answer
+    assert aware.o_f(again)["eddy_out"] == {**answer, "nu_turb": 0.0}
 
 
 def test_the_potential_map_is_that_of_its_modes():

@@ -31,25 +31,33 @@ def resumed(spec, folder, every, after=3, clock="simulation_time"):
     extra = folder / "checkpoints.ymmsl"
     extra.write_text(yaml.safe_dump({"ymmsl_version": "v0.2", "checkpoints": rules}))
     first, second = folder / "killed", folder / "resumed"
-    _killed([spec, extra], first, after)
+    killed([spec, extra], first, after)
     second.mkdir()
     launch([spec, extra, snapshots.newest(first)], second, time_limit=TIME_LIMIT)
     return second
 
 
-def _killed(files, run, after):
+def killed(files, run, after):
+    """Start a run and kill all of it as soon as it has so many sets of snapshots."""
     run.mkdir()
     with (run / "output.txt").open("w") as log:
         manager = subprocess.Popen(
             command(files, run), stdout=log, stderr=log, start_new_session=True
         )
     deadline = time.monotonic() + TIME_LIMIT
-    while len(snapshots.sets(run)) < after:
-        assert manager.poll() is None, "it ended before it was killed"
-        assert time.monotonic() < deadline, "no snapshot in time"
-        time.sleep(0.001)
-    started = [*psutil.Process(manager.pid).children(recursive=True), psutil.Process(manager.pid)]
-    for process in started:
-        if process.is_running():
-            os.kill(process.pid, signal.SIGKILL)
+    try:
+        while len(snapshots.sets(run)) < after:
+            assert manager.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline, "no snapshot in time"
+            time.sleep(0.001)
+    finally:
+        _end(manager)
+
+
+def _end(manager):
+    if manager.poll() is None:
+        parent = psutil.Process(manager.pid)
+        for process in [*parent.children(recursive=True), parent]:
+            if process.is_running():
+                os.kill(process.pid, signal.SIGKILL)
     manager.wait()

@@ -98,6 +98,7 @@ class CrossScaleIndex(ms.ScaleModel):
         index: Array  # (4,) P_ie, P_ei, R_gamma, P
         i: float
         estimated: bool
+        nu: float  # m2/s, the last that was measured, 0 before
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,8 +115,9 @@ class CrossScaleIndex(ms.ScaleModel):
         spectra, shear = received.spectra_in, received.shear_in
         _refuse_unfit(spectra, shear)
         low, high = self._ranges(spectra)
-        estimated = shear.nu_turb == 0.0
-        viscosity = high.mixing if estimated else shear.nu_turb
+        measured = shear.nu_turb or (0.0 if start.kept is None else start.kept.nu)
+        estimated = measured == 0.0
+        viscosity = high.mixing if estimated else measured
         found = kernel.index(low, high, shear.wE_rms, viscosity, shear.k_i)
         was_on = start.kept is not None and start.kept.active
         active = kernel.switched(was_on, found.i, self.i_on, self.i_off)
@@ -132,6 +134,7 @@ class CrossScaleIndex(ms.ScaleModel):
             index=np.array(found),
             i=found.i,
             estimated=estimated,
+            nu=float(measured),
         )
 
     def clock(self, state: State) -> Clock:

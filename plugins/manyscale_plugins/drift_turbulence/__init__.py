@@ -95,6 +95,9 @@ class DriftTurbulence(ms.ScaleModel):
     ] = 0.5
     zonal_friction: Annotated[float, "1/s", "damping of zonal flows by collisions", Ge(0)] = 3e3
     noise: Annotated[float, "1", "rms of the first potential in (T/e) (rho/a)", Gt(0)] = 0.1
+    idle: Annotated[
+        Literal["last", "none"], "1", "nu_turb answered if not wanted: the last one, or none"
+    ] = "last"
     seed: Annotated[int, "1", "of the first noise and of what comes back", Ge(0)] = 1
     settle: Annotated[float, "1", "part of an exchange before means begin", Ge(0), Lt(1)] = 0.0
     samples: Annotated[int, "1", "samples per exchange", Ge(1)] = 100
@@ -224,9 +227,10 @@ class DriftTurbulence(ms.ScaleModel):
         """Give the fluxes of every exchange, and what these eddies do to larger ones."""
         t, q_i, q_e, wE, nu = np.ascontiguousarray(state.history.T)
         fluxes = np.ascontiguousarray(state.fluxes.T)
+        felt = state.turns > 0 or self.idle == "last"
         return {
             "flux_out": {"q_i": fluxes[0], "q_e": fluxes[1]},
-            "eddy_out": {"nu_turb": state.own_nu, "q_e": state.own_q_e},
+            "eddy_out": {"nu_turb": state.own_nu if felt else 0.0, "q_e": state.own_q_e},
             "history_out": {"t": t, "q_i": q_i, "q_e": q_e, "wE": wE, "nu": nu},
         }
 

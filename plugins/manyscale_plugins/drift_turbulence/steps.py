@@ -40,5 +40,5 @@ def advective(dt: float, limit: float) -> str:
     """Return what is wrong with a step (s) that the flow outruns, and what would do."""
     return (
         f"drift_turbulence.dt is {dt:g} s, above the advective limit {limit:.3g} s = {CFL:g}/"
-        "(max(abs(vx) + abs(vy)) k_max) of this flow: halve it, or take fewer points in the box"
+        "(max(abs(vx) + abs(vy)) k_max) of this flow: shorten it, or take fewer points in the box"
     )
