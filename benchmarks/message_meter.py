@@ -59,7 +59,8 @@ def per_turn(path: Path) -> Iterator[tuple[int, float, float]]:
     """Yield bytes, median wall and mean CPU time of a turn in s, the first fifth left out."""
     size, wall, cpu = np.load(path).T
     for wanted in np.unique(size):
-        (turns,) = np.nonzero(size[:-1] == wanted)
+        # the last turn of a size ends where the array of the next one has been made
+        (turns,) = np.nonzero((size[:-1] == wanted) & (size[1:] == wanted))
         if len(turns) == 0:
             continue
         kept = turns[len(turns) // 5 :]
