@@ -13,7 +13,7 @@ from libmuscle.mcp.transport_client import TimeoutHandler
 from libmuscle.mpp_message import Milestone
 from ymmsl.v0_2 import Reference
 
-from manyscale.hosting.transport import outgoing
+from manyscale.hosting.transport import client, outgoing, server
 from manyscale.hosting.transport.lane import RING
 from messages.ends import (
     ALL,
@@ -249,6 +249,25 @@ def test_what_was_sent_before_a_sender_ended_is_received(layers):
         with pytest.raises((SocketClosed, ConnectionError)):
             receiver.receive()
         assert np.array_equal(kept[0], numbered(0))
+
+
+@pytest.mark.parametrize("well", [True, False], ids=["left", "killed"])
+def test_who_still_reads_goes_on_after_a_sender_that_left_and_not_after_one_that_was_killed(
+    well, monkeypatch
+):
+    monkeypatch.setattr(client, "_SELDOM", 0.0)
+    with pair() as (sender, receiver):
+        for number in range(5):
+            sender.send(numbered(number, 10))
+        receiver.array()
+        if not well:
+            monkeypatch.setattr(server, "LEAVE", outgoing.BELL)  # it could not say good-bye
+        sender.server.close(graceful=False)
+        if well:
+            for number in range(1, 5):
+                assert np.array_equal(receiver.array(), numbered(number, 10))
+        with pytest.raises(SocketClosed):
+            receiver.array()
 
 
 def test_a_sender_learns_that_its_receiver_is_gone():

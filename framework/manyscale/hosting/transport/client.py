@@ -26,6 +26,7 @@ from manyscale.hosting.transport.outgoing import (
     FORGET,
     HEAD,
     LANE,
+    LEAVE,
     PART,
     ROOM,
     SEGMENT,
@@ -36,6 +37,7 @@ from manyscale.hosting.transport.waiting import Patience
 from manyscale.hosting.transport.wire import Arrived
 
 _PROMPT = 10.0  # s for what a peer sends without waiting for anybody
+_SELDOM = 0.2  # s between two looks at whether a sender lives whose messages keep coming
 MOST = 2**32 + 2**20
 """Bytes of one message, as much as MessagePack holds."""
 
@@ -64,6 +66,7 @@ class Incoming:
         """Return the next message; wait for it."""
         lane = self.lane
         assert lane is not None
+        self._connection.look()
         message = self._read(lane, clock) if lane.ring else self._asked_for(clock)
         clock.came()
         message.source = self
@@ -158,11 +161,26 @@ class Connection:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._segments: dict[int, Array] = {}
+        self._looked = time.monotonic()
+        self._ends_well = False
         self.incoming: dict[int, Incoming] = {}
 
     def tell(self, what: bytes, number: int, ring: int = 0, rest: bytes = b"") -> None:
         """Send a packet."""
         self._socket.sendall(HEAD.pack(what, number, ring) + rest)
+
+    def look(self) -> None:
+        """See now and then whether the sender was killed; what it left is of no use then.
+
+        Raises `SocketClosed` if it was.
+        """
+        now = time.monotonic()
+        if now < self._looked + _SELDOM:
+            return
+        self._looked = now
+        while not self._ends_well and self._poll.poll(0):
+            if not self.heed(_Clock(None)) and not self._ends_well:
+                raise SocketClosed("The sender was killed")
 
     def mapping(self, segment: int) -> Array:
         """Return the bytes of a segment, which was sent before what refers to it."""
@@ -194,6 +212,8 @@ class Connection:
         elif descriptor is not None:
             os.close(descriptor)
             raise LookupError
+        elif what == LEAVE:
+            self._ends_well = True
         elif what == FORGET:
             self._segments.pop(one, None)
         elif what == PART:

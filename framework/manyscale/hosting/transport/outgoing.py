@@ -17,7 +17,7 @@ from manyscale.hosting.transport.lane import RING, Lane
 from manyscale.hosting.transport.segments import Segment
 from manyscale.hosting.transport.wire import Shipment
 
-LANE, SEGMENT, FORGET, BELL, PART = b"L", b"S", b"F", b"B", b"P"
+LANE, SEGMENT, FORGET, BELL, PART, LEAVE = b"L", b"S", b"F", b"B", b"P", b"E"
 """What a packet from the sender begins with."""
 ASK, ROOM = b"A", b"R"
 """What a packet from the receiver begins with."""

@@ -14,7 +14,7 @@ from libmuscle.mcp.transport_server import RequestHandler, TransportServer
 
 from manyscale.hosting.transport import local_socket, wire
 from manyscale.hosting.transport.local_socket import Location
-from manyscale.hosting.transport.outgoing import ASK, HEAD, ROOM, Outgoing, Peer
+from manyscale.hosting.transport.outgoing import ASK, HEAD, LEAVE, ROOM, Outgoing, Peer
 from manyscale.hosting.transport.segments import Pool
 from manyscale.hosting.transport.wire import Shipment
 
@@ -146,7 +146,8 @@ class LocalServer(TransportServer):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         for made in list(self._open):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # who still reads may go on to the last message
+                made.send(HEAD.pack(LEAVE, 0, 0), socket.MSG_DONTWAIT)
                 made.shutdown(socket.SHUT_RDWR)
         self.dispatch.pool.close()
 
