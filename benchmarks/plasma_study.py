@@ -86,6 +86,12 @@ def studied(way: str, gradient: float, exchanges: int = EXCHANGES, **settings: A
     return found
 
 
+def _mean_of_numbers(values: list[float]) -> float:
+    """Return the mean of those that are numbers; there is none where nothing grows."""
+    numbers = [value for value in values if np.isfinite(value)]
+    return float(np.mean(numbers)) if numbers else np.nan
+
+
 def line(cell: Any, first: int = FIRST) -> Found:
     """Return the means of one run over exchanges from `first` on."""
     history, by_exchange = cell["history_out"], cell["flux_out"]
@@ -97,7 +103,7 @@ def line(cell: Any, first: int = FIRST) -> Found:
     return Found(
         q_i=measures.mean_and_error(ions),
         q_e=electrons,
-        index=float(np.nanmean(cell["index"][first:])) if cell["index"] else np.nan,
+        index=_mean_of_numbers(cell["index"][first:]),
         on=float(np.mean(cell["active"][first:])) if cell["active"] else np.nan,
         runs=sum(cell["active"]),
         seconds=cell["seconds"],
