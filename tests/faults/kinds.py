@@ -248,7 +248,7 @@ def cut_connections(folder, rng):
     """All connections of a component are shut; both sides connect again, nothing is lost."""
     who = "ab"[int(rng.integers(2))]
     settings = {f"{who}.ill": "cut", f"{who}.at": int(rng.integers(1, 50))}
-    launched = started(folder, rng, **settings)
+    launched = started(folder, rng, "--messages", "stock", **settings)
     return expect(launched, {DONE}, reference=undisturbed(folder))
 
 

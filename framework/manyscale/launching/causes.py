@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from manyscale.hosting import telemetry
 from manyscale.launching.logs import last_line, tail
@@ -19,8 +20,10 @@ def root_cause(run: Path) -> str:
         if path.is_file():
             failures.append((path.stat().st_mtime_ns, json.loads(path.read_text())))
     failures.sort(key=lambda item: (item[1]["victim"], item[0]))
-    exits = sorted(_exits(run), key=lambda item: item[1] == _KILLED_BY_AGENT)
-    if failures and not (failures[0][1]["victim"] and exits and _died(run, *exits[0])):
+    lost = _lost_peer(failures)
+    exits = _exits(run)
+    exits.sort(key=lambda item: (_followed(item[0], item[1], lost), item[1] == _KILLED))
+    if failures and not (failures[0][1]["victim"] and exits and _died(run, *exits[0], lost)):
         first = failures[0][1]
         return f"{first['traceback']}{_victims(run, first['instance'])}{first['sentence']}"
     for name in _ABSENT.findall(tail(run / MANAGER_LOG, _LAST_WORDS)):
@@ -39,10 +42,21 @@ def root_cause(run: Path) -> str:
     return f"{run.name}: the manager failed: {said or 'it said nothing'}; see {run / OUTPUT}."
 
 
-def _died(run: Path, name: str, code: int) -> bool:
+def _lost_peer(failures: list[tuple[int, dict[str, Any]]]) -> str:
+    """Return the component or instance that the first to fail has lost, if that is why."""
+    found = _LOST.search(failures[0][1]["sentence"]) if failures else None
+    return found[1] if found else ""
+
+
+def _followed(name: str, code: int, lost: str) -> bool:
+    """Return whether an instance was ended because another one had failed."""
+    return code == _KILLED and lost not in (name, name.partition("[")[0])
+
+
+def _died(run: Path, name: str, code: int, lost: str) -> bool:
     """Return whether an instance ended without a word, so that others only followed."""
     told = (run / "instances" / name / "workdir" / telemetry.FAILURE_FILE).is_file()
-    return not told and code != _KILLED_BY_AGENT
+    return not told and not _followed(name, code, lost)
 
 
 def _victims(run: Path, cause: str) -> str:
@@ -54,7 +68,8 @@ def _victims(run: Path, cause: str) -> str:
 _LAST_WORDS = 2**22  # bytes of the manager's log in which the exit codes stand
 _EXIT = re.compile(r"Instance (\S+) quit with exit code (-?\d+)")
 _ABSENT = re.compile(r"Instance (\S+) quit with no error \(exit code 0\)")
-_KILLED_BY_AGENT = -9  # what becomes of the others after one has failed
+_LOST = re.compile(r"connection with peer '([^']+)' was lost")
+_KILLED = -9  # also what becomes of the others after one has failed
 
 
 def _exits(run: Path) -> list[tuple[str, int]]:

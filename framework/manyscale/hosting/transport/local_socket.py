@@ -145,9 +145,10 @@ def _proof(role: bytes, *nonces: bytes) -> bytes:
 @functools.cache
 def _secret() -> bytes:
     """Return the run's secret, nothing in a run without a guard."""
-    if "manyscale_guard" not in sys.modules:
+    told = sys.modules.get("manyscale_guard.settings")  # on the path of guarded programs only
+    if told is None or not told.WHERE:
         return b""
-    from manyscale_guard.secret import secret  # on the path of guarded programs only
+    from manyscale_guard.secret import secret
 
     found: Any = secret()
     return bytes(found)
