@@ -125,8 +125,8 @@ class LaunchOptions:
     foreign: tuple[str, ...]
     environment: tuple[str, ...]
     address: str
-    messages: str
     as_json: bool
+    messages: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> LaunchOptions:
