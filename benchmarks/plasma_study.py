@@ -6,7 +6,7 @@
 Runs the three systems in this process and writes `FOLDER/<way>_<a_over_lt>.json`: fluxes in W/m2 of
 every exchange and every sample, the index, the exchanges in which electrons were simulated, and
 seconds. What exists is not run again, so it can be interrupted. Prints the table and whether the
-index decided rightly, and writes `FOLDER/study.csv`. Half an hour on one core.
+index decided rightly, and writes `FOLDER/study.csv`. More than an hour on one core.
 
 Errors are standard errors of a mean over time with samples that count as independent when they are
 two integrated autocorrelation times apart (`measures.correlation_time`). Ion fluxes, and both of

@@ -82,7 +82,7 @@ def lines(accounts: list[Account]) -> list[str]:
     if refused := sum(account.refused for account in accounts):
         told.append(
             f"{refused} messages with large arrays found no free segment and were copied:"
-            " their receivers kept too many earlier ones."
+            " their receivers kept too many earlier ones, or the memory was used up."
         )
     return told
 

@@ -11,6 +11,7 @@ from libmuscle.port import Port
 from libmuscle.profiling import ProfileEvent, ProfileEventType, ProfileTimestamp
 from ymmsl.v0_2 import Reference
 
+from manyscale.hosting.transport import wire
 from manyscale.hosting.transport.server import Dispatch
 
 _Ends = tuple[Endpoint, list[Endpoint]]
@@ -80,19 +81,10 @@ class LeanCommunicator(Communicator):
         time = float(message.timestamp)
         event = ProfileEvent(_SEND, begun, None, port, None, slot, number, None, time)
         length = port.get_length() if port.is_vector() else None
-        parts = {
-            "sender": way.sender,
-            "receiver": "",
-            "port_length": length if port.is_resizable() else None,
-            "timestamp": time,
-            "next_timestamp": None
-            if message.next_timestamp is None
-            else float(message.next_timestamp),
-            "settings_overlay": message.settings,
-            "message_number": number,
-            "data": data,
-            "iteration": iteration,
-        }
+        resized = length if port.is_resizable() else None
+        after = None if message.next_timestamp is None else float(message.next_timestamp)
+        told = (way.sender, "", resized, time, after, message.settings, number, data, iteration)
+        parts: dict[str, Any] = dict(zip(wire.PARTS, told, strict=True))
         for receiver, text in way.receivers:
             parts["receiver"] = text
             encoded = self.dispatch.encoded(parts)

@@ -81,7 +81,7 @@ class Peer:
 class Outgoing:
     """What one receiving port is sent, in order, from before it asks until it is gone."""
 
-    def __init__(self, receiver: str, inlined: Callable[[bytes], bytes]) -> None:
+    def __init__(self, receiver: str, inlined: Callable[[bytes], Shipment]) -> None:
         self.receiver = receiver
         self._inlined = inlined
         self._lock = threading.Lock()
@@ -166,10 +166,9 @@ class Outgoing:
 
     def _copy(self, message: Shipment, segment: Segment) -> Shipment:
         """Return a message with its arrays inside, for a receiver that has not got the segment."""
-        copied = Shipment(self._inlined(message))
         self._copied[segment.number] = segment.filling
         self.shared -= message.shared
-        return copied
+        return self._inlined(message)
 
     def _drain(self, peer: Peer, lane: Lane) -> None:
         """Write what waits; whoever reads says when there is room again."""

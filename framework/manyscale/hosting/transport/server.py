@@ -35,7 +35,6 @@ class Dispatch:
         self._resized: dict[str, bool] = {}
         """Ports with as many slots as is sent to, and whether they understand arrays in memory."""
         self._lock = threading.Lock()
-        self._office: Any = None
 
     def to(self, receiver: str) -> Outgoing | None:
         """Return how a port on this host is reached, None if it is not reached like this."""
@@ -88,7 +87,6 @@ class Dispatch:
 
     def attach(self, office: Any) -> None:
         """Take the place of libmuscle's post office for the ports that are known here."""
-        self._office = office
         deposit, get, wait = office.deposit, office.get_message, office.wait_for_receivers
 
         def deposit_here(receiver: Any, message: Any) -> None:
@@ -113,7 +111,7 @@ class Dispatch:
         office.get_message = get_message
         office.wait_for_receivers = wait_for_receivers
 
-    def _inlined(self, message: bytes) -> bytes:
+    def _inlined(self, message: bytes) -> Shipment:
         """Return a message that needs no segments, as libmuscle itself encodes it."""
         return wire.inlined(message, self.pool)
 

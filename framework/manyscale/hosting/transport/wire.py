@@ -37,19 +37,24 @@ reference = functools.cache(Reference)
 """Return the reference that a text means; each is parsed once."""
 
 
+PARTS = (
+    "sender",
+    "receiver",
+    "port_length",
+    "timestamp",
+    "next_timestamp",
+    "settings_overlay",
+    "message_number",
+    "data",
+    "iteration",
+)
+"""What travels of a message, in the order in which libmuscle packs and takes it."""
+
+
 def plain(message: MPPMessage) -> dict[str, Any]:
     """Return what travels of a message."""
-    return {
-        "sender": str(message.sender),
-        "receiver": str(message.receiver),
-        "port_length": message.port_length,
-        "timestamp": message.timestamp,
-        "next_timestamp": message.next_timestamp,
-        "settings_overlay": message.settings_overlay,
-        "message_number": message.message_number,
-        "data": message.data,
-        "iteration": message.iteration,
-    }
+    parts = {name: getattr(message, name) for name in PARTS}
+    return {**parts, "sender": str(message.sender), "receiver": str(message.receiver)}
 
 
 def stock(parts: dict[str, Any]) -> Shipment:
@@ -136,12 +141,11 @@ class _Own:
         """Nothing: others are asked for that."""
 
 
-def inlined(message: bytes, pool: Pool) -> bytes:
+def inlined(message: bytes, pool: Pool) -> Shipment:
     """Return a message of this instance as libmuscle itself encodes it."""
     arrived = Arrived(message)
     arrived.source = _Own(pool)
-    made: bytes = msgpack.packb(unpacked(arrived), default=_stock_default, use_bin_type=True)
-    return made
+    return stock(unpacked(arrived))
 
 
 def unpacked(message: bytes) -> dict[str, Any]:
@@ -163,14 +167,5 @@ def unpacked(message: bytes) -> dict[str, Any]:
 def from_bytes(message: bytes) -> MPPMessage:
     """Return the message that bytes mean: in place of `MPPMessage.from_bytes`."""
     parts = unpacked(message)
-    return MPPMessage(
-        reference(parts["sender"]),
-        reference(parts["receiver"]),
-        parts["port_length"],
-        parts["timestamp"],
-        parts["next_timestamp"],
-        parts["settings_overlay"],
-        parts["message_number"],
-        parts["data"],
-        parts["iteration"],
-    )
+    ends = reference(parts["sender"]), reference(parts["receiver"])
+    return MPPMessage(*ends, *(parts[name] for name in PARTS[2:]))
